@@ -1,0 +1,18 @@
+"""Fixtures of the market tests: one site for the session, a fresh world inside an anchor for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.world import Site, World, build_site
+
+
+@pytest.fixture(scope="session")
+def site() -> Site:
+    return build_site()
+
+
+@pytest.fixture
+def world(site: Site) -> Iterator[World]:
+    with site.chain.active(), site.chain.env.anchor():
+        yield World(site)

@@ -1,0 +1,315 @@
+"""A small world for tests of the market: a chain, actors, a committed data set, and each step of a challenge by name.
+
+The engine is `mocks/StepEngine.vy`: a sample is one byte b with label b & 3, and model `quality(q)` is wrong on the
+samples with (b >> 2) & 7 < q. So scores are known without running anything.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eth_hash.auto import keccak
+
+from trainer import merkle, split
+from trainer.chain import CONTRACTS, Chain, compile_contract
+from trainer.protocol import ETHER, SEED_DELAY, Outcome, Phase, Rule, Terms, Windows, seal_hash
+
+MOCKS = Path(__file__).parent / "mocks"
+HOUR = 3600
+ETH = 10**18
+GROUPS, HOLDOUT, SAMPLES, CLASSES = 6, 2, 5, 4
+ALL = HOLDOUT * SAMPLES
+EVERY_SAMPLE = (1 << SAMPLES) - 1
+TRAINERS = ("ada", "ben", "cleo", "dan")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of the data set, with its salt."""
+
+    index: int
+    salt: bytes
+    labels: bytes
+    samples: bytes
+
+    @property
+    def leaf(self) -> bytes:
+        return merkle.leaf(self.index, self.salt, self.labels, self.samples)
+
+
+def group(index: int, samples: bytes) -> Group:
+    """A group whose labels are the low two bits of its samples."""
+    return Group(index, keccak(b"salt %d" % index), bytes(b & 3 for b in samples).ljust(32, b"\0"), samples)
+
+
+def data_set(groups: int = GROUPS, samples: int = SAMPLES) -> list[Group]:
+    """Groups of bytes that run through every value of (b >> 2) & 7."""
+    return [group(i, bytes((37 * (i * samples + j) + 11) % 256 for j in range(samples))) for i in range(groups)]
+
+
+def quality(q: int) -> bytes:
+    """A model that is wrong on the samples with (b >> 2) & 7 < q."""
+    return b"M" + bytes([q])
+
+
+def predicted(model: bytes, sample: int) -> int:
+    """What `StepEngine` predicts for a sample."""
+    return sample & 3 if sample >> 2 & 7 >= model[1] else (sample + 1) & 3
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is deployed once and shared by tests, each inside an anchor."""
+
+    chain: Chain
+    market: Any
+    engine: Any
+    token: Any
+    actor: Any
+
+
+def build_site() -> Site:
+    """Deploy a market (windows of an hour and more), the step engine, a token and a contract account."""
+    chain = Chain(seed=1)
+    with chain.active():
+        engine = compile_contract(MOCKS / "StepEngine.vy").deploy()
+        token = compile_contract(MOCKS / "Token.vy").deploy()
+        actor = compile_contract(MOCKS / "Actor.vy").deploy()
+        market = compile_contract(CONTRACTS / "Market.vy").deploy(HOUR, [engine.address])
+    return Site(chain, market, engine, token, actor)
+
+
+class World:
+    """One test's view of the site; every step takes the actor's address as `sender` and may be bent by arguments."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.chain, self.market, self.engine, self.token, self.actor = (
+            site.chain,
+            site.market,
+            site.engine,
+            site.token,
+            site.actor,
+        )
+        self.chain.env.set_balance(self.actor.address, 100 * ETH)
+        self.poster, self.auditor, self.stranger, *self.trainers = (
+            self.chain.account(name, 1000 * ETH) for name in ("poster", "auditor", "stranger", *TRAINERS)
+        )
+        for owner in (self.poster, *self.trainers, self.actor.address):
+            self.token.mint(owner, 1000 * ETH)
+            self.token.approve(self.market.address, 2**256 - 1, sender=owner)
+        self.groups = data_set()
+        self.tree = merkle.Tree([g.leaf for g in self.groups])
+        self.models: dict[tuple[int, str], tuple[bytes, bytes]] = {}
+
+    # ── terms ──
+
+    def terms(self, **changes: Any) -> Terms:
+        """Terms that a market accepts, with changes; `windows=` takes a dict of changes."""
+        windows = Windows(commit=HOUR, reveal=2 * HOUR, claim=HOUR, unseal=HOUR, audit=HOUR, nominate=HOUR)
+        windows = replace(windows, **changes.pop("windows", {}))
+        base = Terms(
+            token=ETHER,
+            reward=10 * ETH,
+            poster_bond=3 * ETH + 1,
+            trainer_bond=ETH + 1,
+            seal_fee=7,
+            rule=Rule.BEST,
+            threshold=3,
+            root=self.tree.root,
+            groups=len(self.groups),
+            holdout=HOLDOUT,
+            samples=SAMPLES,
+            sample_bytes=1,
+            input_bits=8,
+            classes=CLASSES,
+            model_bytes=64,
+            engine=self.engine.address,
+            full_audit=True,
+            windows=windows,
+        )
+        return replace(base, **changes)
+
+    def stored(self, challenge: int) -> Any:
+        """The terms as the market keeps them."""
+        return self.market.terms_of(challenge)
+
+    # ── time ──
+
+    def clock(self, challenge: int) -> Any:
+        return self.market.clock_of(challenge)
+
+    def phase(self, challenge: int) -> Phase:
+        return Phase(self.clock(challenge).phase)
+
+    def outcome(self, challenge: int) -> Outcome:
+        return Outcome(self.clock(challenge).outcome)
+
+    def pass_phase(self, challenge: int) -> None:
+        """Move to the first second after the phase the challenge is in."""
+        self.chain.mine_until(self.clock(challenge).ends)
+
+    # ── steps ──
+
+    def post(self, *, sender: str | None = None, value: int | None = None, **changes: Any) -> int:
+        terms = self.terms(**changes)
+        if value is None:
+            value = terms.reward + terms.poster_bond if terms.token == ETHER else 0
+        return int(self.market.post(terms.as_tuple(), sender=sender or self.poster, value=value))
+
+    def draw(self, challenge: int) -> None:
+        self.chain.mine(SEED_DELAY + 1)
+        self.market.draw(challenge, sender=self.stranger)
+
+    def open(self, **changes: Any) -> int:
+        """Post and draw."""
+        challenge = self.post(**changes)
+        self.draw(challenge)
+        return challenge
+
+    def seal(self, challenge: int, trainer: str, model: bytes, salt: bytes = b"\x05" * 32) -> bytes:
+        self.models[challenge, trainer] = model, salt
+        return seal_hash(
+            chain_id=self.chain.chain_id,
+            market=self.market.address,
+            challenge=challenge,
+            trainer=trainer,
+            model=model,
+            salt=salt,
+        )
+
+    def commit(self, challenge: int, trainer: str, model: bytes, *, value: int | None = None) -> int:
+        terms = self.stored(challenge)
+        if value is None:
+            value = terms.trainer_bond + terms.seal_fee if terms.token == ETHER else 0
+        return int(
+            self.market.commit(challenge, self.seal(challenge, trainer, model), sender=trainer, value=value)
+        )
+
+    def held_out(self, challenge: int) -> list[Group]:
+        """The held-out groups in the order of their slots."""
+        terms = self.stored(challenge)
+        key = self.market.challenge(challenge).key
+        return [self.groups[i] for i in split.holdout(key, terms.groups, terms.holdout)]
+
+    def reveal(self, challenge: int, g: Group, *, sender: str | None = None) -> None:
+        self.market.reveal(
+            challenge, g.index, g.salt, g.labels, self.tree.proof(g.index), g.samples, sender=sender or self.poster
+        )
+
+    def reveal_all(self, challenge: int) -> None:
+        """Wait for the commits to close, then reveal the hold-out."""
+        if self.phase(challenge) == Phase.COMMIT:
+            self.pass_phase(challenge)
+        for g in self.held_out(challenge):
+            self.reveal(challenge, g)
+
+    def predictions(self, challenge: int, model: bytes) -> list[bytes]:
+        """What the engine will find, a word a slot."""
+        return [
+            bytes(predicted(model, b) for b in g.samples).ljust(32, b"\0") for g in self.held_out(challenge)
+        ]
+
+    def score(self, challenge: int, predictions: list[bytes]) -> int:
+        """Right answers of some predictions."""
+        return sum(
+            p == q
+            for word, g in zip(predictions, self.held_out(challenge), strict=True)
+            for p, q in zip(word[: len(g.samples)], g.labels, strict=False)
+        )
+
+    def honest_score(self, challenge: int, trainer: str) -> int:
+        model, _ = self.models[challenge, trainer]
+        return self.score(challenge, self.predictions(challenge, model))
+
+    def claim(self, challenge: int, trainer: str, score: int | None = None) -> None:
+        self.market.claim(
+            challenge, self.honest_score(challenge, trainer) if score is None else score, sender=trainer
+        )
+
+    def unseal(
+        self, challenge: int, trainer: str, *, predictions: list[bytes] | None = None, sender: str | None = None
+    ) -> None:
+        model, salt = self.models[challenge, trainer]
+        if predictions is None:
+            predictions = self.predictions(challenge, model)
+        self.market.unseal(challenge, salt, predictions, model, sender=sender or trainer)
+
+    def audit(
+        self,
+        challenge: int,
+        trainer: str,
+        slot: int,
+        mask: int = EVERY_SAMPLE,
+        *,
+        predictions: list[bytes] | None = None,
+        sender: str | None = None,
+        **options: Any,
+    ) -> bool:
+        model, _ = self.models[challenge, trainer]
+        if predictions is None:
+            predictions = self.predictions(challenge, model)
+        samples = self.held_out(challenge)[slot].samples
+        return bool(
+            self.market.audit(
+                challenge, slot, mask, predictions, model, samples, sender=sender or self.auditor, **options
+            )
+        )
+
+    def audit_all(self, challenge: int, trainer: str) -> None:
+        for slot in range(self.stored(challenge).holdout):
+            assert self.audit(challenge, trainer, slot)
+
+    # ── whole stretches ──
+
+    def to_claims(self, models: dict[str, bytes], **changes: Any) -> int:
+        """A challenge whose hold-out is revealed, with a seal for each model."""
+        challenge = self.open(**changes)
+        for trainer, model in models.items():
+            self.commit(challenge, trainer, model)
+        self.reveal_all(challenge)
+        return challenge
+
+    def to_unseal(self, models: dict[str, bytes], **changes: Any) -> int:
+        """A challenge in which every trainer has claimed honestly and the best is candidate."""
+        challenge = self.to_claims(models, **changes)
+        for trainer in models:
+            self.claim(challenge, trainer)
+        self.pass_phase(challenge)
+        return challenge
+
+    def lie(self, challenge: int, trainer: str) -> list[bytes]:
+        """Predictions that are all right, whatever the model says."""
+        return [g.labels for g in self.held_out(challenge)]
+
+    # ── money ──
+
+    def credit(self, owner: str, token: str = ETHER) -> int:
+        return int(self.market.credit(token, owner))
+
+    def escrowed(self, token: str = ETHER) -> int:
+        return int(self.market.escrowed(token))
+
+    def burned(self, token: str = ETHER) -> int:
+        return int(self.market.burned(token))
+
+    def holdings(self, token: str = ETHER) -> int:
+        """What the market really holds."""
+        if token == ETHER:
+            return int(self.chain.env.get_balance(self.market.address))
+        return int(self.token.balanceOf(self.market.address))
+
+    def assert_solvent(self, token: str = ETHER) -> None:
+        """Holdings equal escrow, credits and burned sums."""
+        books = self.escrowed(token) + int(self.market.credited(token)) + self.burned(token)
+        assert self.holdings(token) == books, f"holds {self.holdings(token)}, books say {books}"
+
+    def settle(self, challenge: int) -> Outcome:
+        self.market.settle(challenge, sender=self.stranger)
+        return self.outcome(challenge)
+
+    def release_all(self, challenge: int) -> None:
+        """Free every bond that is still escrowed."""
+        for index in range(self.clock(challenge).seals):
+            if self.market.seals(challenge, index).bond:
+                self.market.release(challenge, index, sender=self.stranger)

@@ -1,0 +1,150 @@
+"""A chain inside this process, through titanoboa: blocks, clock, deployments, and the gas a real transaction would pay."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boa
+from boa.util.abi import Address
+from eth_hash.auto import keccak
+from vyper.compiler.settings import OptimizationLevel
+
+CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
+OPTIMIZE = OptimizationLevel.GAS
+"""The optimiser setting every contract is compiled with."""
+CODE_LIMIT = 24_576
+"""Bytes of code a contract may have (EIP-170)."""
+GENESIS_TIME = 1_750_000_000
+SECONDS_PER_BLOCK = 12
+BLOCKHASH_REACH = 256
+
+
+def compile_contract(path: Path) -> Any:
+    """A deployer for the Vyper file at `path`, compiled as it is deployed for real."""
+    return boa.load_partial(str(path), compiler_args={"optimize": OPTIMIZE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """One transaction.
+
+    result:          what the call returned.
+    execution_gas:   gas inside the call, all slots cold at its start.
+    transaction_gas: what a real transaction would pay: intrinsic and calldata gas, refunds, the EIP-7623 floor.
+    events:          decoded logs, in order.
+    """
+
+    result: Any
+    execution_gas: int
+    transaction_gas: int
+    events: Sequence[Any]
+
+
+class Chain:
+    """An in-process chain whose blocks, hashes and addresses follow from `seed` alone."""
+
+    def __init__(self, seed: int = 0) -> None:
+        """Start a fresh environment at a fixed time."""
+        self.seed = seed
+        self.env = boa.Env()
+        self.env.evm.patch.timestamp = GENESIS_TIME
+        self.env.evm.patch.block_number = 1
+
+    @contextmanager
+    def active(self) -> Iterator["Chain"]:
+        """Make this chain titanoboa's environment inside a `with` block."""
+        with boa.swap_env(self.env):
+            yield self
+
+    @property
+    def now(self) -> int:
+        """Timestamp of the current block, in seconds."""
+        return int(self.env.evm.patch.timestamp)
+
+    @property
+    def block(self) -> int:
+        """Number of the current block."""
+        return int(self.env.evm.patch.block_number)
+
+    @property
+    def chain_id(self) -> int:
+        """Chain id, as contracts see it."""
+        return int(self.env.evm.patch.chain_id)
+
+    def account(self, name: str, balance: int = 0) -> str:
+        """The address that belongs to a name, with at least this balance in wei."""
+        address = str(Address(keccak(text_bytes("account", name))[-20:]))
+        self.env.set_balance(address, max(balance, self.env.get_balance(address)))
+        self.env.alias(address, name)
+        return address
+
+    def block_hash(self, number: int) -> bytes:
+        """Hash of a block of this chain, 32 bytes."""
+        return keccak(text_bytes("block", str(self.seed), str(number)))
+
+    def mine(self, blocks: int = 1, seconds: int | None = None) -> None:
+        """Move `blocks` on, and `seconds` (12 a block if not given)."""
+        patch = self.env.evm.patch
+        patch.block_number += blocks
+        patch.timestamp += SECONDS_PER_BLOCK * blocks if seconds is None else seconds
+        first = max(0, self.block - BLOCKHASH_REACH)
+        patch.prev_hashes = [self.block_hash(number) for number in range(self.block - 1, first - 1, -1)]
+
+    def mine_until(self, timestamp: int) -> None:
+        """Move on to a block at exactly `timestamp`."""
+        seconds = timestamp - self.now
+        if seconds > 0:
+            self.mine(max(1, seconds // SECONDS_PER_BLOCK), seconds)
+
+    def send(self, function: Any, *args: Any, sender: str, value: int = 0) -> Receipt:
+        """Send one transaction as a node would charge it; raises `boa.BoaError` if it reverts."""
+        contract = function.contract
+        state = self.env.evm.vm.state
+        # a transaction starts with cold slots, empty transient storage, and its own addresses warm (EIP-2929)
+        state.lock_changes()
+        self.env._reset_access_counters()
+        state.clear_transient_storage()
+        for address in (sender, contract.address):
+            state.mark_address_warm(Address(address).canonical_address)
+        state.mark_address_warm(state.coinbase)
+        result = function(*args, sender=sender, value=value)
+        computation = contract._computation
+        execution = int(computation.get_gas_used())
+        return Receipt(
+            result=result,
+            execution_gas=execution,
+            transaction_gas=transaction_gas(
+                bytes(function.prepare_calldata(*args)), execution, int(computation.get_gas_refund())
+            ),
+            events=tuple(contract.get_logs()),
+        )
+
+
+def text_bytes(*words: str) -> bytes:
+    """Words joined into one preimage."""
+    return "/".join(("assay", *words)).encode()
+
+
+def transaction_gas(calldata: bytes, execution: int, refund: int) -> int:
+    """Gas a transaction pays: 21,000, calldata at 4 and 16, refunds up to a fifth, at least the floor (EIP-7623)."""
+    zeros = calldata.count(0)
+    tokens = zeros + 4 * (len(calldata) - zeros)
+    gas = 21_000 + 4 * tokens + execution
+    return max(gas - min(refund, gas // 5), 21_000 + 10 * tokens)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A market and its engine."""
+
+    market: Any
+    engine: Any
+
+
+def deploy(*, min_window: int, engine: Any = None) -> Deployment:
+    """Deploy a market in the active environment, with the dense engine unless another is given."""
+    if engine is None:
+        engine = compile_contract(CONTRACTS / "DenseEngine.vy").deploy()
+    return Deployment(compile_contract(CONTRACTS / "Market.vy").deploy(min_window, [engine.address]), engine)
