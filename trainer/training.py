@@ -1,0 +1,244 @@
+"""Training: floats with batch norm, folding, calibration, then epochs through the integers' own rounding.
+
+    from trainer.training import Recipe, train
+    result = train(x, y, recipe=Recipe(hidden=(64,), input_bits=4, activation_bits=4, weight_bits=4), seed=0)
+    result.network          # trainer.integer.Network
+
+The data lies on the device, an epoch is one `lax.scan`, its state is donated. The same seed gives the same bytes on the
+same machine; other machines, or another number of cores, give other networks of the same quality.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import optax
+from flax import nnx
+
+from trainer import integer
+from trainer.errors import DataError
+from trainer.models import FloatMLP, QuantisedMLP, calibrate, fold
+
+Uint8 = npt.NDArray[np.uint8]
+
+CALIBRATION_ROWS = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides a training run, but for the data and the seed.
+
+    hidden:             hidden widths; empty for a single layer.
+    input_bits:         bits of a feature.
+    activation_bits:    bits of a hidden activation.
+    weight_bits:        bits of a weight.
+    batch:              rows a step.
+    epochs:             epochs in floats.
+    rate:               their largest learning rate, after 10 % of warm-up and before a cosine to 1 %.
+    decay:              their weight decay.
+    quantised_epochs:   epochs through the rounding; without weight decay.
+    quantised_rate:     their largest learning rate, with the same schedule.
+    """
+
+    hidden: tuple[int, ...]
+    input_bits: int
+    activation_bits: int
+    weight_bits: int
+    batch: int = 125
+    epochs: int = 20
+    rate: float = 3e-3
+    decay: float = 0.03
+    quantised_epochs: int = 30
+    quantised_rate: float = 1e-3
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to; accuracy is the integer network's on the validation rows, None in floats or without."""
+
+    phase: str
+    number: int
+    epochs: int
+    loss: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A trained network.
+
+    network:             the integer network.
+    validation_accuracy: its accuracy on the rows held back from training, in [0, 1]; None if none were.
+    seconds:             wall time, compilation included.
+    history:             one entry an epoch.
+    """
+
+    network: integer.Network
+    validation_accuracy: float | None
+    seconds: float
+    history: tuple[Epoch, ...]
+
+
+Progress = Callable[[Epoch], None]
+Model = TypeVar("Model", FloatMLP, QuantisedMLP)
+# parameters, other variables, moments of the optimiser
+State = tuple[Any, Any, Any]
+
+
+class Plan(NamedTuple):
+    """One phase of training: learning rate, weight decay, and its length in epochs of `steps` batches."""
+
+    rate: float
+    decay: float
+    epochs: int
+    steps: int
+    batch: int
+
+    def optimiser(self) -> optax.GradientTransformation:
+        """AdamW under 10 % of warm-up, then a cosine to 1 % of the rate."""
+        total = max(self.epochs * self.steps, 1)
+        schedule = optax.warmup_cosine_decay_schedule(
+            self.rate * 0.05, self.rate, total // 10, total, end_value=self.rate * 0.01
+        )
+        return optax.adamw(schedule, b1=0.9, b2=0.99, weight_decay=self.decay)
+
+
+def train(
+    x: Uint8,
+    y: Uint8,
+    *,
+    recipe: Recipe,
+    seed: int,
+    classes: int | None = None,
+    validation: float = 0.05,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train an integer network.
+
+    x:          quantised samples, uint8, shape (n, inputs), below 2**input_bits.
+    y:          their classes, uint8, shape (n,).
+    classes:    number of classes; by default the largest label plus one.
+    validation: part of the rows held back, in [0, 0.5]: among the last third of the quantised epochs the network that
+                is right most often on them wins. With 0 the last network does.
+    progress:   called after every epoch.
+
+    Raises `DataError` for rows, labels or a validation part that do not fit.
+    """
+    start = time.perf_counter()
+    classes = _check(x, y, recipe, classes, validation)
+    keys = jax.random.split(jax.random.key(seed), 3)
+    order = np.asarray(jax.random.permutation(keys[0], len(x)))
+    held = int(len(x) * validation)
+    seen, unseen = order[held:], order[:held]
+    data, labels = jnp.asarray(x[seen]), jnp.asarray(y[seen], jnp.int32)
+    history: list[Epoch] = []
+
+    def report(epoch: Epoch) -> None:
+        history.append(epoch)
+        if progress is not None:
+            progress(epoch)
+
+    model = FloatMLP((x.shape[1], *recipe.hidden, classes), input_bits=recipe.input_bits, rngs=nnx.Rngs(seed))
+    steps = len(seen) // min(recipe.batch, len(seen))
+    plan = Plan(recipe.rate, recipe.decay, recipe.epochs, steps, min(recipe.batch, len(seen)))
+    phase = Phase(model, plan, keys[1], data, labels)
+    for number in range(1, plan.epochs + 1):
+        report(Epoch("float", number, plan.epochs, phase.epoch(), None))
+
+    quantised = calibrate(
+        fold(phase.model()),
+        x[seen[:CALIBRATION_ROWS]],
+        input_bits=recipe.input_bits,
+        activation_bits=recipe.activation_bits,
+        weight_bits=recipe.weight_bits,
+    )
+    plan = plan._replace(rate=recipe.quantised_rate, decay=0.0, epochs=recipe.quantised_epochs)
+    tuning = Phase(quantised, plan, keys[2], data, labels)
+    best, best_accuracy = None, -1.0
+    for number in range(1, plan.epochs + 1):
+        loss, accuracy = tuning.epoch(), None
+        if held and number > plan.epochs * 2 // 3:
+            network = tuning.model().export()
+            accuracy = float((integer.predict(network, x[unseen]) == y[unseen]).mean())
+            if accuracy >= best_accuracy:
+                best, best_accuracy = network, accuracy
+        report(Epoch("quantised", number, plan.epochs, loss, accuracy))
+
+    return TrainResult(
+        network=best or tuning.model().export(),
+        validation_accuracy=best_accuracy if best else None,
+        seconds=time.perf_counter() - start,
+        history=tuple(history),
+    )
+
+
+def _check(x: Uint8, y: Uint8, recipe: Recipe, classes: int | None, validation: float) -> int:
+    if x.ndim != 2 or y.shape != x.shape[:1] or x.dtype != np.uint8 or y.dtype != np.uint8:
+        raise DataError(f"x is {x.dtype} {x.shape}, y is {y.dtype} {y.shape}; use uint8 (n, inputs) and uint8 (n,)")
+    if not 0 <= validation <= 0.5:
+        raise DataError(f"validation part {validation}; use 0 to 0.5")
+    if len(x) - int(len(x) * validation) < 2:
+        raise DataError(f"{len(x)} rows leave fewer than 2 to train on")
+    if x.max(initial=0) >= 2**recipe.input_bits:
+        raise DataError(
+            f"a feature is {x.max()}, above {2**recipe.input_bits - 1}: quantise to {recipe.input_bits} bits"
+        )
+    found = int(y.max()) + 1
+    classes = max(found, 2) if classes is None else classes
+    if found > classes:
+        raise DataError(f"label {found - 1} among {classes} classes")
+    return classes
+
+
+class Phase(Generic[Model]):
+    """A model in training; every call of `epoch` moves it, on the device, without a copy."""
+
+    def __init__(self, model: Model, plan: Plan, key: jax.Array, x: jax.Array, y: jax.Array) -> None:
+        """Take the model over: its arrays belong to the phase from now on."""
+        self.plan, self.x, self.y = plan, x, y
+        self.definition = nnx.graphdef(model)
+        params, rest = nnx.state(model, nnx.Param, ...)
+        self.state: State = (params, rest, plan.optimiser().init(params))
+        self.keys = iter(jax.random.split(key, max(plan.epochs, 1)))
+
+    def epoch(self) -> float:
+        """Train for one epoch; returns the mean loss."""
+        self.state, loss = _epoch(
+            self.state, next(self.keys), self.x, self.y, definition=self.definition, plan=self.plan
+        )
+        return float(loss)
+
+    def model(self) -> Model:
+        """The model as it is now; the next epoch takes its arrays back."""
+        params, rest, _ = self.state
+        model: Model = nnx.merge(self.definition, params, rest)
+        return model
+
+
+@functools.partial(jax.jit, static_argnames=("definition", "plan"), donate_argnames="state")
+def _epoch(
+    state: State, key: jax.Array, x: jax.Array, y: jax.Array, *, definition: Any, plan: Plan
+) -> tuple[State, jax.Array]:
+    """One pass over the rows in a random order, as one scan over batches; what fills no batch is left out."""
+    optimiser = plan.optimiser()
+    batches = jax.random.permutation(key, len(x))[: plan.steps * plan.batch].reshape(plan.steps, plan.batch)
+
+    def step(state: State, rows: jax.Array) -> tuple[State, jax.Array]:
+        params, rest, moments = state
+
+        def loss_of(params: Any) -> tuple[jax.Array, Any]:
+            model = nnx.merge(definition, params, rest, copy=True)
+            loss = optax.softmax_cross_entropy_with_integer_labels(model.logits(x[rows]), y[rows]).mean()
+            return loss, nnx.state(model, nnx.Not(nnx.Param))
+
+        (loss, rest), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+        updates, moments = optimiser.update(gradients, moments, params)
+        return (optax.apply_updates(params, updates), rest, moments), loss
+
+    state, losses = jax.lax.scan(step, state, batches)
+    return state, losses.mean()
