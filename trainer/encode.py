@@ -1,0 +1,342 @@
+"""Models and samples as bytes: the formats of `contracts/README.md`, in NumPy.
+
+`decode` and the contract's `validate` accept exactly the same byte strings.
+"""
+
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.errors import EncodingError, NetworkError
+from trainer.integer import (
+    INPUT_BITS,
+    MAX_CLASSES,
+    MAX_LAYERS,
+    MAX_SHIFT,
+    MAX_WIDTH,
+    WEIGHT_BITS,
+    Layer,
+    Network,
+    Uint8,
+    accumulator_bounds,
+)
+
+MAGIC: Final = b"ASAY"
+VERSION: Final = 1
+HEADER: Final = struct.Struct(">4s5B8H6BB")
+MAX_MODEL_BYTES: Final = 120 * 1024
+MAX_GROUP: Final = 32
+
+Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How one layer's rows lie in the file.
+
+    inputs, rows: shape of the layer.
+    bits:         bits of an input.
+    stride:       bits of a lane; `lanes` lanes make a word.
+    terms:        words that a row multiplies.
+    depth:        terms in a chunk of the file.
+    chunks:       chunks of a row, each `chunk_bytes` long.
+    """
+
+    inputs: int
+    rows: int
+    bits: int
+    stride: int
+    lanes: int
+    terms: int
+    depth: int
+    chunks: int
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk: 32 or 30."""
+        return self.stride * self.lanes // 8
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row and its bias."""
+        return self.chunks * self.chunk_bytes + 4
+
+
+def plan(widths: tuple[int, ...], layer: int, *, input_bits: int, activation_bits: int, weight_bits: int) -> Plan:
+    """Geometry of one layer of a network of these widths."""
+    bits = activation_bits if layer else input_bits
+    stride, lanes = (16, 16) if max(bits, weight_bits) <= 4 else (24, 10)
+    inputs = widths[layer]
+    split = 1 if layer else stride // bits
+    terms = -(-inputs // (split * lanes)) * split
+    depth = stride // weight_bits
+    return Plan(
+        inputs=inputs,
+        rows=widths[layer + 1],
+        bits=bits,
+        stride=stride,
+        lanes=lanes,
+        terms=terms,
+        depth=depth,
+        chunks=-(-terms // depth),
+    )
+
+
+def plans(network: Network) -> tuple[Plan, ...]:
+    """Geometry of every layer."""
+    return tuple(
+        plan(
+            network.widths,
+            layer,
+            input_bits=network.input_bits,
+            activation_bits=network.activation_bits,
+            weight_bits=network.weight_bits,
+        )
+        for layer in range(len(network.layers))
+    )
+
+
+def model_bytes(network: Network) -> int:
+    """Length of the encoding."""
+    return HEADER.size + sum(p.rows * p.row_bytes for p in plans(network))
+
+
+def _fields(p: Plan, layer: int) -> Int64:
+    """Position of every input in a row, counted in fields of one weight from the row's first bits; (inputs,).
+
+    A chunk is `lanes * depth` fields without gaps, so lane and term of an input say which field it is.
+    """
+    i = np.arange(p.inputs, dtype=np.int64)
+    if layer == 0:
+        split = p.stride // p.bits
+        period = split * p.lanes
+        e = period - 1 - i % period
+        term = i // period * split + e % split
+        lane = e // split
+    else:
+        term = i // p.lanes
+        lane = i % p.lanes
+    field_from_right = (p.lanes - 1 - lane) * p.depth + term % p.depth
+    per_chunk = p.lanes * p.depth
+    result: Int64 = term // p.depth * per_chunk + (per_chunk - 1 - field_from_right)
+    return result
+
+
+def _pack(values: Uint8, bits: int) -> Uint8:
+    """(..., n) values of `bits` bits to (..., n * bits / 8) bytes, the first value in the highest bits."""
+    per = 8 // bits
+    grouped = values.reshape(*values.shape[:-1], -1, per)
+    packed = np.zeros(grouped.shape[:-1], np.uint8)
+    for j in range(per):
+        packed |= grouped[..., j] << np.uint8(8 - bits * (j + 1))
+    return packed
+
+
+def _unpack(data: Uint8, bits: int) -> Uint8:
+    """Inverse of `_pack`."""
+    per = 8 // bits
+    out = np.empty((*data.shape, per), np.uint8)
+    for j in range(per):
+        out[..., j] = data >> np.uint8(8 - bits * (j + 1)) & np.uint8((1 << bits) - 1)
+    return out.reshape(*data.shape[:-1], -1)
+
+
+def encode(network: Network) -> bytes:
+    """The model file: the only encoding of this network.
+
+    Raises `EncodingError` where the network has none: an input that does not fill its last byte, a file above 120 KiB,
+    or a sample that costs more gas than an audit may.
+    """
+    bits = network.weight_bits
+    zero = 1 << (bits - 1)
+    if network.widths[0] * network.input_bits % 8:
+        raise EncodingError(
+            f"{network.widths[0]} inputs of {network.input_bits} bits end inside a byte; pad them to padded_width()"
+        )
+    size = model_bytes(network)
+    if size > MAX_MODEL_BYTES:
+        raise EncodingError(f"the model takes {size} bytes; at most {MAX_MODEL_BYTES} fit")
+    gas = cost(network)
+    if gas > MAX_COST:
+        raise EncodingError(f"one sample costs up to {gas} gas; at most {MAX_COST} are allowed")
+    shifts = [layer.shift or 0 for layer in network.layers[:-1]]
+    parts = [
+        HEADER.pack(
+            MAGIC,
+            VERSION,
+            len(network.layers),
+            network.input_bits,
+            network.activation_bits,
+            bits,
+            *network.widths,
+            *[0] * (MAX_LAYERS - len(network.layers)),
+            *shifts,
+            *[0] * (MAX_LAYERS - 1 - len(shifts)),
+            0,
+        )
+    ]
+    for number, (layer, p) in enumerate(zip(network.layers, plans(network), strict=True)):
+        fields = np.zeros((p.rows, p.chunks * p.lanes * p.depth), np.uint8)
+        fields[:, _fields(p, number)] = (layer.weights.T + zero).astype(np.uint8)
+        biases = layer.bias.astype(">i4").view(np.uint8).reshape(p.rows, 4)
+        parts.append(np.concatenate([_pack(fields, bits), biases], axis=1).tobytes())
+    return b"".join(parts)
+
+
+def decode(data: bytes) -> Network:
+    """The network of a model file.
+
+    Raises `EncodingError`, which names the fault and its place, for every other byte string.
+    """
+    if len(data) < HEADER.size:
+        raise EncodingError(f"a model has at least {HEADER.size} bytes, not {len(data)}")
+    if len(data) > MAX_MODEL_BYTES:
+        raise EncodingError(f"a model has at most {MAX_MODEL_BYTES} bytes, not {len(data)}")
+    magic, version, count, input_bits, activation_bits, weight_bits, *rest = HEADER.unpack_from(data)
+    if magic != MAGIC or version != VERSION:
+        raise EncodingError(f"magic and version are {magic!r} and {version}, not {MAGIC!r} and {VERSION}")
+    if not 1 <= count <= MAX_LAYERS:
+        raise EncodingError(f"byte 5: {count} layers; 1 to {MAX_LAYERS} are possible")
+    if input_bits not in INPUT_BITS:
+        raise EncodingError(f"byte 6: {input_bits} input bits; use one of {INPUT_BITS}")
+    if activation_bits not in INPUT_BITS or (count == 1 and activation_bits != input_bits):
+        raise EncodingError(f"byte 7: {activation_bits} activation bits with {count} layers, {input_bits} input bits")
+    if weight_bits not in WEIGHT_BITS:
+        raise EncodingError(f"byte 8: {weight_bits} weight bits; use one of {WEIGHT_BITS}")
+    widths, shifts, last = tuple(rest[: count + 1]), rest[MAX_LAYERS + 1 : MAX_LAYERS + count], rest[-1]
+    if not all(1 <= width <= MAX_WIDTH for width in widths):
+        raise EncodingError(f"widths {widths}; 1 to {MAX_WIDTH} are possible")
+    if any(rest[count + 1 : MAX_LAYERS + 1]) or any(rest[MAX_LAYERS + count : -1]) or last:
+        raise EncodingError("an unused field of the header is not zero")
+    if any(shift > MAX_SHIFT for shift in shifts):
+        raise EncodingError(f"shifts {shifts}; 0 to {MAX_SHIFT} are possible")
+    if not 2 <= widths[-1] <= MAX_CLASSES:
+        raise EncodingError(f"{widths[-1]} classes; 2 to {MAX_CLASSES} are possible")
+    if widths[0] * input_bits % 8:
+        raise EncodingError(f"{widths[0]} inputs of {input_bits} bits end inside a byte")
+
+    zero = 1 << (weight_bits - 1)
+    geometry = tuple(
+        plan(widths, i, input_bits=input_bits, activation_bits=activation_bits, weight_bits=weight_bits)
+        for i in range(count)
+    )
+    size = HEADER.size + sum(p.rows * p.row_bytes for p in geometry)
+    if len(data) != size:
+        raise EncodingError(f"{len(data)} bytes; the header asks for {size}")
+    layers, at = [], HEADER.size
+    for number, p in enumerate(geometry):
+        block = np.frombuffer(data, np.uint8, p.rows * p.row_bytes, at).reshape(p.rows, p.row_bytes)
+        at += block.size
+        fields = _unpack(np.ascontiguousarray(block[:, :-4]), weight_bits)
+        used: Bool = np.zeros(fields.shape[1], np.bool_)
+        places = _fields(p, number)
+        used[places] = True
+        if fields[:, ~used].any():
+            row = int(fields[:, ~used].any(axis=1).argmax())
+            raise EncodingError(f"layer {number}, neuron {row}: a lane without input is not zero")
+        stored = fields[:, places]
+        if not stored.all():
+            row = int((stored == 0).any(axis=1).argmax())
+            raise EncodingError(f"layer {number}, neuron {row}: a lane with input is zero")
+        bias = np.ascontiguousarray(block[:, -4:]).view(">i4")[:, 0].astype(np.int64)
+        layer = Layer(
+            weights=np.ascontiguousarray(stored.astype(np.int64).T) - zero,
+            bias=bias,
+            shift=shifts[number] if number < count - 1 else None,
+        )
+        bound = accumulator_bounds(layer, p.bits)
+        if bound.max() >= 2**24:
+            row = int(bound.argmax())
+            raise EncodingError(f"layer {number}, neuron {row} can reach {int(bound[row])}; keep it under 2**24")
+        layers.append(layer)
+    try:
+        network = Network(
+            layers=tuple(layers), input_bits=input_bits, activation_bits=activation_bits, weight_bits=weight_bits
+        )
+    except NetworkError as error:
+        raise EncodingError(str(error)) from error
+    gas = cost(network)
+    if gas > MAX_COST:
+        raise EncodingError(f"one sample costs up to {gas} gas; at most {MAX_COST} are allowed")
+    return network
+
+
+MAX_COST: Final = 12_000_000
+_BLOCK: Final = 12
+_BUNDLE: Final = 4
+_GAS_CALL: Final = 300_000
+_GAS_LAYER: Final = 10_000
+_GAS_INPUT: Final = 4_000
+_GAS_BUNDLE: Final = 4_000
+_GAS_MEET: Final = 8_000
+
+
+def cost(network: Network) -> int:
+    """Upper bound of the execution gas of `predict` for one sample of a group: the contract's `cost`."""
+    gas = _GAS_CALL
+    for p in plans(network):
+        blocks = -(-p.terms // _BLOCK)
+        bundles = -(-p.rows // _BUNDLE)
+        gas += _GAS_LAYER + _GAS_INPUT * blocks + bundles * (_GAS_BUNDLE + _GAS_MEET * blocks)
+    return gas
+
+
+def padded_width(features: int, bits: int) -> int:
+    """Smallest width >= features that fills the last byte of a sample; the added features are always zero."""
+    if bits not in INPUT_BITS:
+        raise EncodingError(f"{bits} input bits; use one of {INPUT_BITS}")
+    per = 8 // bits
+    return -(-features // per) * per
+
+
+def pack_samples(samples: Uint8, bits: int) -> bytes:
+    """Samples as the engine reads them.
+
+    samples: uint8, shape (n, inputs), values below 2**bits; inputs must fill the last byte.
+    Returns n * inputs * bits / 8 bytes. Raises `EncodingError` otherwise.
+    """
+    if bits not in INPUT_BITS:
+        raise EncodingError(f"{bits} input bits; use one of {INPUT_BITS}")
+    if samples.ndim != 2 or samples.dtype != np.uint8:
+        raise EncodingError(f"samples are {samples.dtype} {samples.shape}; pass uint8 (n, inputs)")
+    if samples.shape[1] == 0 or samples.shape[1] * bits % 8:
+        raise EncodingError(f"{samples.shape[1]} features of {bits} bits end inside a byte; pad them to padded_width()")
+    if samples.size and int(samples.max()) >> bits:
+        raise EncodingError(f"feature {int(samples.max())} needs more than {bits} bits")
+    return _pack(samples, bits).tobytes()
+
+
+def unpack_samples(data: bytes, count: int, bits: int) -> Uint8:
+    """Inverse of `pack_samples`: uint8, shape (count, 8 * len(data) / count / bits)."""
+    if bits not in INPUT_BITS:
+        raise EncodingError(f"{bits} input bits; use one of {INPUT_BITS}")
+    if count < 1 or not data or len(data) % count:
+        raise EncodingError(f"{len(data)} bytes are not {count} samples")
+    return _unpack(np.frombuffer(data, np.uint8).reshape(count, -1), bits)
+
+
+def class_word(classes: Uint8) -> bytes:
+    """Classes of a group as one word: byte i is the class of sample i, later bytes are zero.
+
+    classes: integers from 0 to 255, shape (n,), n <= 32.
+    """
+    values = np.asarray(classes)
+    if values.ndim != 1 or len(values) > MAX_GROUP:
+        raise EncodingError(f"a word holds the classes of at most {MAX_GROUP} samples, not {values.shape}")
+    if values.size and not (0 <= int(values.min()) and int(values.max()) <= 255):
+        raise EncodingError("a class is a number from 0 to 255")
+    return values.astype(np.uint8).tobytes().ljust(32, b"\0")
+
+
+def classes_of(word: bytes, count: int) -> Uint8:
+    """Inverse of `class_word`: uint8, shape (count,). Raises `EncodingError` where a later byte is not zero."""
+    if len(word) != 32 or not 0 <= count <= MAX_GROUP:
+        raise EncodingError(f"{len(word)} bytes and {count} samples; a word has 32 bytes and at most {MAX_GROUP} samples")
+    if any(word[count:]):
+        raise EncodingError(f"a byte after the first {count} is not zero")
+    return np.frombuffer(word, np.uint8)[:count].copy()
