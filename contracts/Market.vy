@@ -1,5 +1,5 @@
-#pragma version 0.4.3
-#pragma nonreentrancy on
+# pragma version 0.4.3
+# pragma nonreentrancy on
 """
 @title Market: a challenge's life, from data set to payout
 @license MIT
@@ -21,22 +21,14 @@
     The phases are in `modules/phases.vy`, the wire formats in `README.md`.
 """
 
-# the engine a candidate's model is validated and executed by
-from .interfaces import IEngine
-# leaf and index-bound proof of a revealed group
-from .modules import groups
-# label and prediction words
-from .modules import lanes
-# the money
-from .modules import ledger
-# the clock
-from .modules import phases
-# the keyed permutation that draws the hold-out
-from .modules import split
-# what a poster fixes, and its bounds
-from .modules import terms
-# the seed, read late through EIP-2935
-from snekmate.utils import block_hash
+from .interfaces import IEngine  # the engine a candidate's model is validated and executed by
+from .modules import groups  # leaf and index-bound proof of a revealed group
+from .modules import lanes  # label and prediction words
+from .modules import ledger  # the money
+from .modules import phases  # the clock
+from .modules import split  # the keyed permutation that draws the hold-out
+from .modules import terms  # what a poster fixes, and its bounds
+from snekmate.utils import block_hash  # the seed, read late through EIP-2935
 
 initializes: ledger
 
@@ -245,9 +237,7 @@ def cancel(id: uint256):
     assert msg.sender == self.challenge[id].poster, "market: not the poster"
     self.clock[id].phase = phases.Phase.CLOSED
     self.clock[id].outcome = phases.Outcome.CANCELLED
-    ledger._credit(
-        self.terms_of[id].token, msg.sender, self.terms_of[id].reward + self.terms_of[id].poster_bond
-    )
+    ledger._credit(self.terms_of[id].token, msg.sender, self.terms_of[id].reward + self.terms_of[id].poster_bond)
     log Cancelled(id=id)
 
 
@@ -464,9 +454,7 @@ def audit(
         bounty: uint256 = bond // 2
         ledger._credit(self.terms_of[id].token, msg.sender, bounty)
         ledger._burn(self.terms_of[id].token, bond - bounty)
-        log Fraud(
-            id=id, seal=seal, slot=slot, wrong=wrong, auditor=msg.sender, bounty=bounty, ends=now.ends
-        )
+        log Fraud(id=id, seal=seal, slot=slot, wrong=wrong, auditor=msg.sender, bounty=bounty, ends=now.ends)
         return False
 
     self.executed[id][seal][slot] = done | mask

@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title Groups of samples and their Merkle tree
 @license MIT

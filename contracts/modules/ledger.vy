@@ -1,5 +1,5 @@
-#pragma version 0.4.3
-#pragma nonreentrancy on
+# pragma version 0.4.3
+# pragma nonreentrancy on
 """
 @title Ledger: every token's money, in four columns
 @license MIT
@@ -12,7 +12,6 @@
     Nobody can stop a withdrawal; the owner names the receiver.
 """
 
-# pays and takes any ERC-20, those that return nothing too
 from ethereum.ercs import IERC20
 
 

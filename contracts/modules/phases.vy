@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title Phases of a challenge
 @license MIT
@@ -20,8 +20,9 @@ REACH: constant(uint256) = 8191
 FOREVER: constant(uint256) = max_value(uint256)
 
 
+# Until the seed's block a challenge is POSTED and may be cancelled; in SETTLE its outcome is certain.
 flag Phase:
-    POSTED  # until the seed's block: the poster may cancel
+    POSTED
     DRAW
     COMMIT
     REVEAL
@@ -29,15 +30,14 @@ flag Phase:
     UNSEAL
     AUDIT
     NOMINATE
-    SETTLE  # decided: anyone may settle
+    SETTLE
     CLOSED
-
-
+# VOID: not drawn in reach. DESERTED: nobody committed. WITHHELD: the hold-out was not revealed.
 flag Outcome:
     CANCELLED
-    VOID  # not drawn in reach
-    DESERTED  # nobody committed
-    WITHHELD  # the hold-out was not revealed
+    VOID
+    DESERTED
+    WITHHELD
     UNCLAIMED
     UNNOMINATED
     WON

@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title An account that is a contract: it refuses ether, or calls back when it receives any
 @notice Modes: 0 takes ether, 1 refuses it, 2 calls `target` with `data` and reverts if that fails,

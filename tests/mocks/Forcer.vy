@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title Forces ether on an address that does not want it
 """

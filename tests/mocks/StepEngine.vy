@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title An engine simple enough to predict by eye
 @notice A model is "M" and a byte q. The sample b is of class b & 3 if (b >> 2) & 7 >= q, else of class (b + 1) & 3:

@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title An ERC-20 token that misbehaves on demand
 @notice Flaws: 0 none, 1 takes a fee on arrival, 2 returns nothing, 3 returns False, 4 refuses one address,
