@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title Terms of a challenge
 @license MIT
@@ -19,9 +19,11 @@ MAX_WINDOW: constant(uint256) = 365 * 24 * 3600
 REVEALS_PER_WINDOW: constant(uint256) = 60
 
 
+# BEST: the highest claim leads, ties go to the lower seal index. FIRST: every claim is the threshold, the lowest seal
+# index leads.
 flag Rule:
-    BEST  # the highest claim leads, ties go to the lower seal index
-    FIRST  # every claim is the threshold, the lowest seal index leads
+    BEST
+    FIRST
 
 
 struct Windows:
@@ -66,7 +68,9 @@ def _check(terms: Terms, min_window: uint256):
     assert terms.reward > 0, "terms: reward is zero"
     assert terms.poster_bond > 0, "terms: poster bond is zero"
     assert terms.trainer_bond > 0, "terms: trainer bond is zero"
-    assert max(max(terms.reward, terms.poster_bond), max(terms.trainer_bond, terms.seal_fee)) <= MAX_AMOUNT, "terms: amount over 2**128 - 1"
+    assert (
+        max(max(terms.reward, terms.poster_bond), max(terms.trainer_bond, terms.seal_fee)) <= MAX_AMOUNT
+    ), "terms: amount over 2**128 - 1"
     assert terms.rule == Rule.BEST or terms.rule == Rule.FIRST, "terms: rule unknown"
     assert terms.root != empty(bytes32), "terms: root is empty"
 
@@ -100,4 +104,6 @@ def _check(terms: Terms, min_window: uint256):
     for window: uint256 in windows:
         assert window >= min_window, "terms: window too short"
         assert window <= MAX_WINDOW, "terms: window too long"
-    assert terms.windows.reveal >= min_window + min_window * terms.holdout // REVEALS_PER_WINDOW, "terms: reveal window too short"
+    assert (
+        terms.windows.reveal >= min_window + min_window * terms.holdout // REVEALS_PER_WINDOW
+    ), "terms: reveal window too short"
