@@ -1,6 +1,8 @@
 """Training: floats with batch norm, folding, calibration, then epochs through the integers' own rounding.
 
-    from trainer.training import Recipe, train
+    from trainer.presets import Recipe
+    from trainer.training import train
+
     result = train(x, y, recipe=Recipe(hidden=(64,), input_bits=4, activation_bits=4, weight_bits=4), seed=0)
     result.network          # trainer.integer.Network
 
@@ -24,38 +26,11 @@ from flax import nnx
 from trainer import integer
 from trainer.errors import DataError
 from trainer.models import FloatMLP, QuantisedMLP, calibrate, fold
+from trainer.presets import Recipe
 
 Uint8 = npt.NDArray[np.uint8]
 
 CALIBRATION_ROWS = 5000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides a training run, but for the data and the seed.
-
-    hidden:             hidden widths; empty for a single layer.
-    input_bits:         bits of a feature.
-    activation_bits:    bits of a hidden activation.
-    weight_bits:        bits of a weight.
-    batch:              rows a step.
-    epochs:             epochs in floats.
-    rate:               their largest learning rate, after 10 % of warm-up and before a cosine to 1 %.
-    decay:              their weight decay.
-    quantised_epochs:   epochs through the rounding; without weight decay.
-    quantised_rate:     their largest learning rate, with the same schedule.
-    """
-
-    hidden: tuple[int, ...]
-    input_bits: int
-    activation_bits: int
-    weight_bits: int
-    batch: int = 125
-    epochs: int = 20
-    rate: float = 3e-3
-    decay: float = 0.03
-    quantised_epochs: int = 30
-    quantised_rate: float = 1e-3
 
 
 class Epoch(NamedTuple):

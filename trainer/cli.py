@@ -1,0 +1,379 @@
+"""The command line: `trainer data …`, `trainer train`, `trainer evaluate`, `trainer demo`.
+
+Results go to stdout, progress and errors to stderr; with --json stdout is one JSON object. Exit code 1 for what is
+wrong with the data, 2 for what is wrong with the command. Nothing that needs JAX is imported before it is used.
+"""
+
+import json as json_module
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperGroup
+
+from trainer import datasets, fetch, integer, quantise, samples
+from trainer.encode import decode, encode
+from trainer.errors import AssayError, DataError
+from trainer.package import Package, build, load_training
+from trainer.presets import PRESETS, Preset, adapt, find
+from trainer.samples import Samples
+
+
+class _Group(TyperGroup):
+    """Commands whose errors are one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (AssayError, OSError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+data = typer.Typer(no_args_is_help=True)
+app.add_typer(data, name="data", help="Datasets: list, fetch, pack for a challenge, check.")
+output = Console(soft_wrap=True)
+
+DatasetOption = Annotated[
+    str, typer.Option(help="digits, fashion-mnist, a .csv or .npz file, or the directory of a package or export.")
+]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Directory of the Fashion-MNIST idx files.")]
+LabelOption = Annotated[str | None, typer.Option(help="Label column of a .csv; by default the last.")]
+RootOption = Annotated[
+    str | None, typer.Option(help="Root on the chain, 0x and 64 digits, to check a download against.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.callback()
+def _assay() -> None:
+    """Assay: train integer networks, pack datasets, show a whole challenge."""
+
+
+@data.command("list")
+def data_list(json: JsonOption = False) -> None:
+    """List datasets and presets."""
+    fetched = datasets.FASHION_DIRECTORY.is_dir()
+    found = [
+        {"dataset": datasets.DIGITS, "there": True, "from": "scikit-learn"},
+        {"dataset": datasets.FASHION_MNIST, "there": fetched, "from": "trainer data fetch"},
+    ]
+    presets = [
+        {"preset": preset.name, "dataset": preset.dataset, "expected": preset.expected, "command": preset.command}
+        for preset in PRESETS.values()
+    ]
+    if json:
+        _print_json({"datasets": found, "presets": presets})
+        return
+    table = Table("dataset", "there", "from")
+    for entry in found:
+        table.add_row(str(entry["dataset"]), "yes" if entry["there"] else "no", str(entry["from"]))
+    table.add_row("your.csv, your.npz", "", "numeric features and a label column; arrays x and y")
+    output.print(table)
+    table = Table("preset", "integer accuracy", "command")
+    for preset in PRESETS.values():
+        table.add_row(preset.name, preset.expected, preset.command)
+    output.print(table)
+
+
+@data.command("fetch")
+def data_fetch(json: JsonOption = False) -> None:
+    """Fetch Fashion-MNIST (31 MB) from the Debian archive, without root."""
+    directory = fetch.fetch()
+    if json:
+        _print_json({"directory": str(directory)})
+    else:
+        output.print(f"Fashion-MNIST is in {directory}. Next: trainer train --dataset fashion-mnist")
+
+
+@data.command("pack")
+def data_pack(
+    dataset: DatasetOption,
+    out: Annotated[Path, typer.Option(help="New directory for the package; keep it private.")],
+    bits: Annotated[int, typer.Option(help="Bits of a feature: 1, 2, 4 or 8.")] = 4,
+    pooled: Annotated[bool, typer.Option("--pooled", help="Halve images to 2 x 2 means first.")] = False,
+    group_size: Annotated[int, typer.Option(help="Samples a group, 1 to 32.")] = 32,
+    groups: Annotated[int | None, typer.Option(help="Number of groups; by default all that the rows fill.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Repeatable and therefore guessable: for trials only.")
+    ] = None,
+    data: DataOption = None,
+    label: LabelOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Quantise a dataset, shuffle it, cut it into groups and commit to them with a Merkle root."""
+    loaded = datasets.load(dataset, data=data, label=label)
+    quantiser = quantise.fit(loaded, bits=bits, pooled=pooled)
+    package = build(loaded, quantiser, group_size=group_size, groups=groups, seed=seed)
+    package.save(out)
+    manifest = package.manifest
+    result = {
+        "package": str(out),
+        "root": "0x" + package.root.hex(),
+        "groups": manifest.groups,
+        "group_size": manifest.group_size,
+        "sample_bytes": manifest.sample_bytes,
+        "input_bits": manifest.bits,
+        "classes": manifest.classes,
+        "left_out": len(loaded.labels) - manifest.groups * manifest.group_size,
+    }
+    if json:
+        _print_json(result)
+        return
+    _print_entries(result)
+    output.print(f"Keep {out} private and backed up: without it nobody can reveal the hold-out. Next: post the root.")
+
+
+@data.command("check")
+def data_check(
+    directory: Annotated[Path, typer.Argument(help="Directory of a package, or of a training export.")],
+    root: RootOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Check every group of a package or of a download against its root."""
+    expected = _root(root)
+    result: dict[str, Any]
+    if (directory / "training.json").is_file():
+        training = load_training(directory, expected)
+        manifest, checked = training.manifest, len(training.groups)
+    else:
+        manifest = Package.load(directory).manifest
+        checked = manifest.groups
+        if expected not in (None, manifest.root):
+            raise DataError(f"{directory} has root 0x{manifest.root.hex()}, not {root}")
+    result = {
+        "root": "0x" + manifest.root.hex(),
+        "groups": manifest.groups,
+        "checked": checked,
+        "held_out": manifest.groups - checked,
+        "samples": checked * manifest.group_size,
+    }
+    if json:
+        _print_json(result)
+    else:
+        _print_entries(result)
+
+
+@app.command()
+def train(
+    dataset: DatasetOption = datasets.DIGITS,
+    preset: Annotated[str | None, typer.Option(help="See `trainer data list`; by default the dataset's own.")] = None,
+    hidden: Annotated[str | None, typer.Option(help="Hidden widths, such as 64 or 64,32; 0 for none.")] = None,
+    bits: Annotated[int | None, typer.Option(help="Bits of inputs, activations and weights: 1, 2, 4 or 8.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train, from --seed on.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    validation: Annotated[float, typer.Option(help="Part of the training rows held back to choose by.")] = 0.05,
+    out: Annotated[Path | None, typer.Option(help="Model file to write: of the seeds, the best on validation.")] = None,
+    data: DataOption = None,
+    label: LabelOption = None,
+    root: RootOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train integer networks and report their accuracy as a contract computes it."""
+    chosen, rows = _training_samples(dataset, preset, hidden, bits, data=data, label=label, root=_root(root))
+    if out is not None and not out.parent.is_dir():
+        raise DataError(f"{out.parent}: no such directory for the model")
+    from trainer import training
+    from trainer.progress import bar
+
+    runs: list[dict[str, Any]] = []
+    best: tuple[float, integer.Network] | None = None
+    for number in range(seed, seed + seeds):
+        with bar(f"seed {number}", chosen.recipe) as progress:
+            result = training.train(
+                rows.x,
+                rows.y,
+                recipe=chosen.recipe,
+                seed=number,
+                classes=rows.classes,
+                validation=validation,
+                progress=progress,
+            )
+        score = result.validation_accuracy
+        if best is None or (score or 0.0) > best[0]:
+            best = (score or 0.0, result.network)
+        runs.append(
+            {
+                "seed": number,
+                "test_accuracy": _accuracy(integer.predict(result.network, rows.test_x), rows.test_y),
+                "validation_accuracy": score,
+                "seconds": round(result.seconds, 1),
+            }
+        )
+    assert best is not None, "at least one seed"
+    network, model = best[1], encode(best[1])
+    if out is not None:
+        _write_file(out, model)
+    scores = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
+    report = {
+        "dataset": rows.name,
+        "preset": chosen.name,
+        "widths": network.widths,
+        "input_bits": network.input_bits,
+        "activation_bits": network.activation_bits,
+        "weight_bits": network.weight_bits,
+        "multiply_adds": network.multiply_adds,
+        "model_bytes": len(model),
+        "runs": runs,
+        "mean": statistics.fmean(scores) if scores else None,
+        "std": statistics.pstdev(scores) if scores else None,
+        "out": None if out is None else str(out),
+    }
+    if json:
+        _print_json(report)
+        return
+    table = Table("seed", "test accuracy (integer)", "validation", "seconds")
+    for run in runs:
+        table.add_row(
+            str(run["seed"]), _percent(run["test_accuracy"]), _percent(run["validation_accuracy"]), str(run["seconds"])
+        )
+    output.print(table)
+    output.print(
+        f"{chosen.name}: {'-'.join(map(str, network.widths))}, "
+        f"{network.multiply_adds:,} multiply-adds, {len(model):,} bytes"
+    )
+    if scores:
+        output.print(f"mean {_percent(report['mean'])}, std {_percent(report['std'])}, n = {len(scores)}")
+    if out is not None:
+        output.print(f"model: {out}. Next: trainer evaluate {out} --dataset {dataset}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    dataset: DatasetOption = datasets.DIGITS,
+    data: DataOption = None,
+    label: LabelOption = None,
+    root: RootOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Accuracy of a model and the digest of its predictions, computed twice: in NumPy and in JAX."""
+    network = decode(model.read_bytes())
+    if samples.is_package(dataset):
+        rows = samples.from_package(Path(dataset), root=_root(root))
+        x, y = rows.x, rows.y
+    else:
+        rows = samples.for_network(datasets.load(dataset, data=data, label=label), network)
+        x, y = rows.test_x, rows.test_y
+    if rows.bits != network.input_bits or x.shape[1] != network.widths[0]:
+        raise DataError(
+            f"{model} takes {network.widths[0]} inputs of {network.input_bits} bits, "
+            f"{dataset} has {x.shape[1]} of {rows.bits}"
+        )
+    from trainer import integer_jax
+
+    classes = integer.predict(network, x)
+    digest = integer.digest(classes)
+    again = integer.digest(integer_jax.predict(network, x))
+    if digest != again:
+        raise AssayError(f"NumPy's predictions have digest {digest}, JAX's {again}: this JAX computes wrongly")
+    report = {
+        "model": str(model),
+        "dataset": rows.name,
+        "samples": len(y),
+        "right": int((classes == y).sum()),
+        "accuracy": _accuracy(classes, y),
+        "digest": digest,
+    }
+    if json:
+        _print_json(report)
+    else:
+        _print_entries(report)
+
+
+@app.command()
+def demo(
+    dataset: Annotated[str | None, typer.Option(help="digits by default; see `trainer data list`.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Repeats the same demonstration.")] = 0,
+    out: Annotated[Path, typer.Option(help="Directory for what it writes.")] = Path("build/demo"),
+    json: JsonOption = False,
+) -> None:
+    """A whole challenge on a chain of its own, from post to payment."""
+    from trainer import demo as demonstration
+
+    raise typer.Exit(demonstration.run(dataset, seed, json, out))
+
+
+def _training_samples(
+    dataset: str,
+    preset: str | None,
+    hidden: str | None,
+    bits: int | None,
+    *,
+    data: Path | None,
+    label: str | None,
+    root: bytes | None,
+) -> tuple[Preset, Samples]:
+    """Preset and samples that fit each other."""
+    widths = None if hidden is None else _widths(hidden)
+    if samples.is_package(dataset):
+        rows = samples.from_package(Path(dataset), root=root)
+        chosen = adapt(find(preset, rows.name), hidden=widths, bits=bits, input_bits=rows.bits)
+        return chosen, rows
+    if root is not None:
+        raise DataError(f"{dataset} has no root; --root is for packages and exports")
+    chosen = adapt(find(preset, dataset), hidden=widths, bits=bits)
+    loaded = datasets.load(dataset, data=data, label=label)
+    quantiser = quantise.fit(loaded, bits=chosen.recipe.input_bits, pooled=chosen.pooled, rows=loaded.split()[0])
+    return chosen, samples.from_dataset(loaded, quantiser)
+
+
+def _widths(hidden: str) -> tuple[int, ...]:
+    try:
+        widths = tuple(int(width) for width in hidden.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{hidden!r} is no list of widths such as 64,32", param_hint="--hidden") from None
+    if widths == (0,):
+        return ()
+    if not all(1 <= width <= integer.MAX_WIDTH for width in widths) or len(widths) >= integer.MAX_LAYERS:
+        raise typer.BadParameter(
+            f"{hidden}: up to {integer.MAX_LAYERS - 1} widths of 1 to {integer.MAX_WIDTH}", param_hint="--hidden"
+        )
+    return widths
+
+
+def _root(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    try:
+        root = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        root = b""
+    if len(root) != 32:
+        raise typer.BadParameter(f"{text!r} is no root: 0x and 64 hexadecimal digits", param_hint="--root")
+    return root
+
+
+def _accuracy(classes: integer.Uint8, y: integer.Uint8) -> float | None:
+    return float((classes == y).mean()) if len(y) else None
+
+
+def _percent(part: Any) -> str:
+    return "-" if part is None else f"{100 * part:.2f} %"
+
+
+def _print_json(result: dict[str, Any]) -> None:
+    typer.echo(json_module.dumps(result))
+
+
+def _print_entries(result: dict[str, Any]) -> None:
+    width = max(map(len, result))
+    for name, value in result.items():
+        output.print(f"{name:{width}}  {value}", highlight=False)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)
+
+
+def main() -> None:
+    """Entry point of the `trainer` command."""
+    app(prog_name="trainer")

@@ -1,0 +1,427 @@
+"""Dataset packages: what a poster commits to, what trainers download, and how they check it.
+
+A package directory of the poster:
+
+    manifest.json   public: name, bits, classes, quantisation, groups, samples a group, root
+    groups.bin      private until revealed: label word (32 bytes) and samples of every group
+    secret.json     private for good: the seeds of the shuffle and of the salts
+
+A training directory, exported once the draw is final:
+
+    manifest.json   the same
+    leaves.bin      32 bytes a group
+    training.json   {"holdout": [indices]}
+    training.bin    salt, label word and samples of every group that is not held out, in order
+
+Neither the shuffle nor a hold-out salt can be read off an export: with a public dataset the one would tell which
+rows are held out, the other would let their labels be guessed and checked.
+"""
+
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from eth_hash.auto import keccak
+
+from trainer import merkle
+from trainer.datasets import MAX_CLASSES, Dataset
+from trainer.encode import class_word, classes_of, pack_samples, unpack_samples
+from trainer.errors import DataError, PackageError
+from trainer.quantise import Quantiser
+
+Uint8 = npt.NDArray[np.uint8]
+
+MAX_GROUP_SIZE = 32
+MAX_GROUPS = 2**20
+WORD = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The public description of a package.
+
+    name:        of the dataset.
+    class_names: one a class.
+    quantiser:   how its features became integers.
+    groups:      G, 2 to 2**20.
+    group_size:  S, samples a group, 1 to 32.
+    root:        Merkle root, 32 bytes.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    quantiser: Quantiser
+    groups: int
+    group_size: int
+    root: bytes
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.groups <= MAX_GROUPS:
+            raise PackageError(f"{self.groups} groups; a challenge has 2 to {MAX_GROUPS}")
+        if not 1 <= self.group_size <= MAX_GROUP_SIZE:
+            raise PackageError(f"{self.group_size} samples a group; use 1 to {MAX_GROUP_SIZE}")
+        if not 2 <= len(self.class_names) <= MAX_CLASSES:
+            raise PackageError(f"{len(self.class_names)} classes; use 2 to {MAX_CLASSES}")
+        if len(self.root) != WORD:
+            raise PackageError(f"a root has 32 bytes, not {len(self.root)}")
+
+    @property
+    def bits(self) -> int:
+        """Bits of a feature."""
+        return self.quantiser.bits
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one packed sample."""
+        return self.quantiser.width * self.bits // 8
+
+    def to_json(self) -> str:
+        """The text of manifest.json; `features` and what follows from others stands there for readers."""
+        quantiser = asdict(self.quantiser)
+        return json.dumps(
+            {
+                "format": 1,
+                "name": self.name,
+                "root": "0x" + self.root.hex(),
+                "groups": self.groups,
+                "group_size": self.group_size,
+                "features": self.quantiser.features,
+                "sample_bytes": self.sample_bytes,
+                "classes": self.classes,
+                "class_names": self.class_names,
+                "quantisation": quantiser,
+            },
+            indent=1,
+        )
+
+    @classmethod
+    def from_json(cls, text: str, *, source: Path) -> "Manifest":
+        """Read manifest.json; raises `PackageError` naming `source`."""
+        entries = _entries(text, source)
+        try:
+            if entries["format"] != 1:
+                raise PackageError(f"{source}: format {entries['format']}; this version reads format 1")
+            quantisation = dict(entries["quantisation"])
+            unknown = set(quantisation) - {field.name for field in fields(Quantiser)}
+            if unknown:
+                raise PackageError(f"{source}: unknown quantisation entries {sorted(unknown)}")
+            shape = quantisation["image_shape"]
+            quantisation["image_shape"] = None if shape is None else (int(shape[0]), int(shape[1]))
+            quantisation["ranges"] = tuple((float(low), float(high)) for low, high in quantisation["ranges"])
+            manifest = cls(
+                name=str(entries["name"]),
+                class_names=tuple(str(name) for name in entries["class_names"]),
+                quantiser=Quantiser(**quantisation),
+                groups=int(entries["groups"]),
+                group_size=int(entries["group_size"]),
+                root=bytes.fromhex(entries["root"].removeprefix("0x")),
+            )
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise PackageError(f"{source}: entry missing or malformed ({error!r})") from error
+        except (DataError, PackageError) as error:
+            raise PackageError(f"{source}: {error}") from error
+        if entries.get("sample_bytes") != manifest.sample_bytes:
+            found = entries.get("sample_bytes")
+            raise PackageError(f"{source}: sample_bytes is {found}; the quantisation gives {manifest.sample_bytes}")
+        return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """One group: what a reveal posts, and the same as arrays.
+
+    labels:  label word, 32 bytes.
+    samples: packed samples, S * sample_bytes bytes.
+    x:       uint8, shape (S, width).
+    y:       uint8, shape (S,).
+    """
+
+    index: int
+    salt: bytes
+    labels: bytes
+    samples: bytes
+    x: Uint8
+    y: Uint8
+
+    @property
+    def leaf(self) -> bytes:
+        """The group's commitment, 32 bytes."""
+        return merkle.leaf(self.index, self.salt, self.labels, self.samples)
+
+
+class Package:
+    """The poster's whole dataset, with its secrets."""
+
+    def __init__(
+        self,
+        *,
+        manifest: Manifest,
+        labels: Sequence[bytes],
+        samples: Sequence[bytes],
+        shuffle_seed: int,
+        salt_seed: bytes,
+    ) -> None:
+        """Hash the tree; the manifest's root gives way to its root."""
+        self.shuffle_seed, self.salt_seed = shuffle_seed, salt_seed
+        self._labels, self._samples = labels, samples
+        self._tree = merkle.Tree([merkle.leaf(i, self.salt(i), labels[i], samples[i]) for i in range(manifest.groups)])
+        self.manifest = replace(manifest, root=self._tree.root)
+
+    @property
+    def root(self) -> bytes:
+        """Merkle root, 32 bytes."""
+        return self.manifest.root
+
+    def salt(self, index: int) -> bytes:
+        """Salt of a group: keccak256(salt seed ‖ uint256 index)."""
+        return keccak(self.salt_seed + index.to_bytes(32, "big"))
+
+    def group(self, index: int) -> Group:
+        """Group `index`."""
+        if not 0 <= index < self.manifest.groups:
+            raise PackageError(f"no group {index}; this package has groups 0 to {self.manifest.groups - 1}")
+        return _group(self.manifest, index, self.salt(index), self._labels[index], self._samples[index])
+
+    def proof(self, index: int) -> tuple[bytes, ...]:
+        """Merkle proof of group `index`, from the leaf up."""
+        return self._tree.proof(index)
+
+    def save(self, directory: Path) -> None:
+        """Write the package to a new directory, whole or not at all; secret.json is readable by its owner only."""
+        secret = {"shuffle_seed": self.shuffle_seed, "salt_seed": "0x" + self.salt_seed.hex()}
+        _write(
+            directory,
+            {
+                "manifest.json": self.manifest.to_json().encode(),
+                "groups.bin": b"".join(a + b for a, b in zip(self._labels, self._samples, strict=True)),
+                "secret.json": json.dumps(secret, indent=1).encode(),
+            },
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> "Package":
+        """Read a package and check it against the root in its manifest."""
+        manifest = Manifest.from_json(_text(directory / "manifest.json"), source=directory / "manifest.json")
+        secret = _entries(_text(directory / "secret.json"), directory / "secret.json")
+        try:
+            shuffle_seed, salt_seed = int(secret["shuffle_seed"]), bytes.fromhex(secret["salt_seed"].removeprefix("0x"))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise PackageError(f"{directory / 'secret.json'}: entry missing or malformed ({error!r})") from error
+        records = _records(directory / "groups.bin", manifest, manifest.groups, WORD)
+        package = cls(
+            manifest=manifest,
+            labels=[record[:WORD] for record in records],
+            samples=[record[WORD:] for record in records],
+            shuffle_seed=shuffle_seed,
+            salt_seed=salt_seed,
+        )
+        if package.root != manifest.root:
+            raise PackageError(
+                f"{directory}: its groups have root 0x{package.root.hex()}, its manifest says 0x{manifest.root.hex()}; "
+                "restore groups.bin and secret.json from a backup"
+            )
+        for index in range(manifest.groups):
+            package.group(index)
+        return package
+
+    def export_training(self, directory: Path, holdout: Set[int]) -> None:
+        """Write what trainers download: every group but the held-out ones, of which only the leaf hash."""
+        groups = range(self.manifest.groups)
+        stray = sorted(holdout - set(groups))
+        if stray or not 1 <= len(holdout) < len(groups):
+            raise PackageError(
+                f"hold-out of {len(holdout)} groups, unknown: {stray}; use some of 0 to {groups[-1]}, not all"
+            )
+        kept = [self.group(index) for index in groups if index not in holdout]
+        _write(
+            directory,
+            {
+                "manifest.json": self.manifest.to_json().encode(),
+                "leaves.bin": b"".join(self._tree.levels[0][: len(groups)]),
+                "training.json": json.dumps({"holdout": sorted(holdout)}).encode(),
+                "training.bin": b"".join(group.salt + group.labels + group.samples for group in kept),
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The training groups of a challenge, each checked against the root.
+
+    x: uint8, shape (n, width); y: uint8, shape (n,).
+    """
+
+    manifest: Manifest
+    holdout: frozenset[int]
+    groups: tuple[Group, ...]
+    x: Uint8
+    y: Uint8
+
+
+def build(
+    dataset: Dataset,
+    quantiser: Quantiser,
+    *,
+    group_size: int = MAX_GROUP_SIZE,
+    groups: int | None = None,
+    seed: int | None = None,
+) -> Package:
+    """Shuffle a dataset, cut it into groups and commit to them; rows that fill no group are left out.
+
+    group_size: S, samples a group, 1 to 32.
+    groups:     how many groups; by default as many as the rows fill.
+    seed:       makes shuffle and salts repeatable, and guessable: for tests and demonstrations only.
+                By default both are drawn at random.
+    """
+    if not 1 <= group_size <= MAX_GROUP_SIZE:
+        raise PackageError(f"{group_size} samples a group; use 1 to {MAX_GROUP_SIZE}")
+    possible = len(dataset.labels) // group_size
+    count = min(possible, MAX_GROUPS) if groups is None else groups
+    if not 2 <= count <= possible:
+        raise PackageError(
+            f"{count} groups of {group_size}; {len(dataset.labels)} rows fill {possible}, and 2 are the least"
+        )
+    shuffle_seed = secrets.randbits(128) if seed is None else seed
+    salt_seed = secrets.token_bytes(32) if seed is None else keccak(b"assay demonstration salts" + str(seed).encode())
+    order = np.random.default_rng(shuffle_seed).permutation(len(dataset.labels))[: count * group_size]
+    data = pack_samples(quantiser.apply(dataset.features[order]), quantiser.bits)
+    size = len(data) // count
+    classes = dataset.labels[order].reshape(count, group_size)
+    manifest = Manifest(
+        name=dataset.name,
+        class_names=dataset.class_names,
+        quantiser=quantiser,
+        groups=count,
+        group_size=group_size,
+        root=bytes(WORD),
+    )
+    labels = [class_word(row) for row in classes]
+    samples = [data[i * size : (i + 1) * size] for i in range(count)]
+    return Package(manifest=manifest, labels=labels, samples=samples, shuffle_seed=shuffle_seed, salt_seed=salt_seed)
+
+
+def verify_group(
+    root: bytes, groups: int, index: int, salt: bytes, labels: bytes, samples: bytes, proof: Sequence[bytes]
+) -> bool:
+    """Whether this is group `index` of the package of `groups` groups with that root."""
+    if len(salt) != WORD or len(labels) != WORD or not 0 <= index < groups:
+        return False
+    return merkle.verify(root, groups, index, merkle.leaf(index, salt, labels, samples), proof)
+
+
+def load_training(directory: Path, root: bytes | None = None) -> Training:
+    """Read an export and check every group against the root.
+
+    root: the root on the chain; by default the manifest's own, which shows damage but no deceit.
+
+    Raises `PackageError`, naming the first group that does not match.
+    """
+    manifest = Manifest.from_json(_text(directory / "manifest.json"), source=directory / "manifest.json")
+    if root is not None and root != manifest.root:
+        raise PackageError(f"{directory}: made for root 0x{manifest.root.hex()}, not for 0x{root.hex()}")
+    listed = _entries(_text(directory / "training.json"), directory / "training.json").get("holdout")
+    if not isinstance(listed, list) or not all(type(i) is int and 0 <= i < manifest.groups for i in listed):
+        raise PackageError(f"{directory / 'training.json'}: holdout must list groups from 0 to {manifest.groups - 1}")
+    holdout = frozenset(listed)
+    listing = _bytes(directory / "leaves.bin", manifest.groups * WORD)
+    leaves = [listing[i * WORD : (i + 1) * WORD] for i in range(manifest.groups)]
+    if merkle.Tree(leaves).root != manifest.root:
+        raise PackageError(f"{directory / 'leaves.bin'}: these leaves do not have root 0x{manifest.root.hex()}")
+    kept = [index for index in range(manifest.groups) if index not in holdout]
+    if not kept:
+        raise PackageError(f"{directory / 'training.json'}: every group is held out")
+    groups = []
+    for index, record in zip(kept, _records(directory / "training.bin", manifest, len(kept), 2 * WORD), strict=True):
+        salt, labels, samples = record[:WORD], record[WORD : 2 * WORD], record[2 * WORD :]
+        if merkle.leaf(index, salt, labels, samples) != leaves[index]:
+            raise PackageError(f"{directory / 'training.bin'}: group {index} does not match the root; fetch it again")
+        groups.append(_group(manifest, index, salt, labels, samples))
+    return Training(
+        manifest=manifest,
+        holdout=holdout,
+        groups=tuple(groups),
+        x=np.concatenate([group.x for group in groups]),
+        y=np.concatenate([group.y for group in groups]),
+    )
+
+
+def _group(manifest: Manifest, index: int, salt: bytes, labels: bytes, samples: bytes) -> Group:
+    """Unpack a group; raises `PackageError` for a label that is no class or a lane beyond the group."""
+    size = manifest.group_size
+    y = np.frombuffer(labels, np.uint8)
+    if y[:size].max() >= manifest.classes or y[size:].any():
+        raise PackageError(
+            f"group {index}: label word 0x{labels.hex()} is none for {size} of {manifest.classes} classes"
+        )
+    return Group(
+        index=index,
+        salt=salt,
+        labels=labels,
+        samples=samples,
+        x=unpack_samples(samples, size, manifest.bits),
+        y=classes_of(labels, size),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackageError(f"{path}: cannot be read ({error})") from error
+
+
+def _entries(text: str, source: Path) -> dict[str, Any]:
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        raise PackageError(f"{source}: no JSON ({error})") from error
+    if not isinstance(entries, dict):
+        raise PackageError(f"{source}: holds no JSON object")
+    return entries
+
+
+def _bytes(path: Path, size: int) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read ({error})") from error
+    if len(content) != size:
+        raise PackageError(f"{path}: {len(content)} bytes, the manifest asks for {size}; fetch it again")
+    return content
+
+
+def _records(path: Path, manifest: Manifest, count: int, head: int) -> list[bytes]:
+    """`count` records of `head` bytes and the samples of a group."""
+    size = head + manifest.group_size * manifest.sample_bytes
+    content = _bytes(path, count * size)
+    return [content[i * size : (i + 1) * size] for i in range(count)]
+
+
+def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Create a directory with these files: beside it first, then renamed, so that it is whole or not there."""
+    if directory.exists():
+        raise PackageError(f"{directory} exists; remove it or choose another")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        for name, content in files.items():
+            path = beside / name
+            path.touch(mode=0o600 if name == "secret.json" else 0o644)
+            path.write_bytes(content)
+        beside.chmod(0o755)
+        beside.replace(directory)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise

@@ -1,0 +1,136 @@
+"""Presets: a dataset, its quantisation and a recipe, with what to expect of them.
+
+Accuracies are the integer network's on the official test set (digits: on the fixed fifth of `Dataset.split`), mean and
+standard deviation of 3 seeds, on 2 CPU cores; the command of each preset repeats them.
+"""
+
+from dataclasses import dataclass, replace
+
+from trainer.datasets import DIGITS, FASHION_MNIST
+from trainer.errors import DataError
+from trainer.integer import INPUT_BITS
+
+GENERIC = "mlp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides a training run, but for the data and the seed.
+
+    hidden:             hidden widths; empty for a single layer.
+    input_bits:         bits of a feature.
+    activation_bits:    bits of a hidden activation.
+    weight_bits:        bits of a weight.
+    batch:              rows a step.
+    epochs:             epochs in floats.
+    rate:               their largest learning rate, after 10 % of warm-up and before a cosine to 1 %.
+    decay:              their weight decay.
+    quantised_epochs:   epochs through the rounding; without weight decay.
+    quantised_rate:     their largest learning rate, with the same schedule.
+    """
+
+    hidden: tuple[int, ...]
+    input_bits: int
+    activation_bits: int
+    weight_bits: int
+    batch: int = 125
+    epochs: int = 20
+    rate: float = 3e-3
+    decay: float = 0.03
+    quantised_epochs: int = 30
+    quantised_rate: float = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A named way to train.
+
+    dataset:  the dataset it is made for; None for any.
+    pooled:   whether images are halved to 2 x 2 sums.
+    recipe:   shape, bits and schedule.
+    expected: accuracy to expect, in words.
+    """
+
+    name: str
+    dataset: str | None
+    pooled: bool
+    recipe: Recipe
+    expected: str
+
+    @property
+    def command(self) -> str:
+        """The command that repeats `expected`."""
+        dataset = self.dataset or "table.csv"
+        return f"trainer train --dataset {dataset} --preset {self.name} --seeds 3"
+
+
+def _fashion(name: str, hidden: int, *, bits: int, pooled: bool, expected: str) -> Preset:
+    recipe = Recipe(hidden=(hidden,), input_bits=bits, activation_bits=bits, weight_bits=bits)
+    if bits == 8:
+        recipe = replace(recipe, quantised_epochs=8, quantised_rate=5e-4)
+    return Preset(name=name, dataset=FASHION_MNIST, pooled=pooled, recipe=recipe, expected=expected)
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        _fashion("fashion-196-16", 16, bits=4, pooled=True, expected=""),
+        _fashion("fashion-196-32", 32, bits=4, pooled=True, expected=""),
+        _fashion("fashion-196-64", 64, bits=4, pooled=True, expected=""),
+        _fashion("fashion-784-64", 64, bits=8, pooled=False, expected=""),
+        _fashion("fashion-784-128", 128, bits=8, pooled=False, expected=""),
+        Preset(
+            name="digits-64-32",
+            dataset=DIGITS,
+            pooled=False,
+            recipe=Recipe(
+                hidden=(32,),
+                input_bits=4,
+                activation_bits=4,
+                weight_bits=4,
+                batch=32,
+                epochs=60,
+                quantised_epochs=60,
+            ),
+            expected="",
+        ),
+        Preset(
+            name=GENERIC,
+            dataset=None,
+            pooled=False,
+            recipe=Recipe(hidden=(32,), input_bits=8, activation_bits=8, weight_bits=8, batch=32, epochs=40),
+            expected="depends on the data; choose the shape with --hidden and --bits",
+        ),
+    )
+}
+DEFAULTS = {FASHION_MNIST: "fashion-196-64", DIGITS: "digits-64-32"}
+
+
+def find(name: str | None, dataset: str) -> Preset:
+    """The preset of that name, by default the dataset's own; raises `DataError` if there is none or it does not fit."""
+    preset = PRESETS.get(DEFAULTS.get(dataset, GENERIC) if name is None else name)
+    if preset is None:
+        raise DataError(f"no preset {name!r}; use one of {', '.join(PRESETS)}")
+    if preset.dataset not in (None, dataset):
+        raise DataError(f"preset {preset.name} is for {preset.dataset}, not for {dataset}; use {GENERIC}")
+    return preset
+
+
+def adapt(
+    preset: Preset, *, hidden: tuple[int, ...] | None = None, bits: int | None = None, input_bits: int | None = None
+) -> Preset:
+    """The preset with other hidden widths and other bits.
+
+    bits:       of inputs, activations and weights alike; weights have at least 2.
+    input_bits: of the inputs, where they are given.
+    """
+    recipe = preset.recipe
+    if hidden is not None:
+        recipe = replace(recipe, hidden=hidden)
+    if bits is not None:
+        if bits not in INPUT_BITS:
+            raise DataError(f"{bits} bits; use one of {INPUT_BITS}")
+        recipe = replace(recipe, input_bits=bits, activation_bits=bits, weight_bits=max(bits, 2))
+    if input_bits is not None:
+        recipe = replace(recipe, input_bits=input_bits)
+    return replace(preset, recipe=recipe)
