@@ -182,9 +182,7 @@ class World:
         terms = self.stored(challenge)
         if value is None:
             value = terms.trainer_bond + terms.seal_fee if terms.token == ETHER else 0
-        return int(
-            self.market.commit(challenge, self.seal(challenge, trainer, model), sender=trainer, value=value)
-        )
+        return int(self.market.commit(challenge, self.seal(challenge, trainer, model), sender=trainer, value=value))
 
     def held_out(self, challenge: int) -> list[Group]:
         """The held-out groups in the order of their slots."""
@@ -206,9 +204,7 @@ class World:
 
     def predictions(self, challenge: int, model: bytes) -> list[bytes]:
         """What the engine will find, a word a slot."""
-        return [
-            bytes(predicted(model, b) for b in g.samples).ljust(32, b"\0") for g in self.held_out(challenge)
-        ]
+        return [bytes(predicted(model, b) for b in g.samples).ljust(32, b"\0") for g in self.held_out(challenge)]
 
     def score(self, challenge: int, predictions: list[bytes]) -> int:
         """Right answers of some predictions."""
@@ -223,9 +219,7 @@ class World:
         return self.score(challenge, self.predictions(challenge, model))
 
     def claim(self, challenge: int, trainer: str, score: int | None = None) -> None:
-        self.market.claim(
-            challenge, self.honest_score(challenge, trainer) if score is None else score, sender=trainer
-        )
+        self.market.claim(challenge, self.honest_score(challenge, trainer) if score is None else score, sender=trainer)
 
     def unseal(
         self, challenge: int, trainer: str, *, predictions: list[bytes] | None = None, sender: str | None = None
@@ -313,3 +307,103 @@ class World:
         for index in range(self.clock(challenge).seals):
             if self.market.seals(challenge, index).bond:
                 self.market.release(challenge, index, sender=self.stranger)
+
+    # ── what tests look at ──
+
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and fields of everything the last call to the market logged."""
+        return [
+            (type(log).__name__, {k: v for k, v in log._asdict().items() if k != "address"})
+            for log in self.market.get_logs()
+        ]
+
+    def bond(self, challenge: int, index: int) -> int:
+        """What is still escrowed for a seal."""
+        return int(self.market.seals(challenge, index).bond)
+
+    def candidate(self, challenge: int) -> str | None:
+        """Whose turn it is to unseal, or whose predictions are audited."""
+        index = self.clock(challenge).candidate
+        return str(self.market.seals(challenge, index - 1).trainer) if index else None
+
+    def near_end(self, challenge: int, seconds: int) -> None:
+        """Move to so many seconds after (or, below zero, before) the end of the phase the challenge is in."""
+        self.chain.mine_until(self.clock(challenge).ends + seconds)
+
+    def to_audit(self, models: dict[str, bytes], **changes: Any) -> int:
+        """A challenge whose best trainer has unsealed honestly."""
+        challenge = self.to_unseal(models, **changes)
+        candidate = self.candidate(challenge)
+        assert candidate is not None
+        self.unseal(challenge, candidate)
+        return challenge
+
+    def to_lie(self, liar: str, others: dict[str, bytes] | None = None, **changes: Any) -> int:
+        """A challenge whose candidate has unsealed a model that is never right, with predictions that are all right."""
+        challenge = self.to_claims({liar: quality(8), **(others or {})}, **changes)
+        first = self.stored(challenge).rule == Rule.FIRST
+        for trainer in self.trainers:
+            if trainer == liar:
+                self.claim(challenge, liar, self.stored(challenge).threshold if first else ALL)
+            elif trainer in (others or {}):
+                self.claim(challenge, trainer)
+        self.pass_phase(challenge)
+        self.unseal(challenge, liar, predictions=self.lie(challenge, liar))
+        return challenge
+
+    def to_phase(self, phase: Phase) -> int:
+        """A challenge in a given phase, with the seals of two honest trainers as soon as commits are open."""
+        ada, ben, *_ = self.trainers
+        models = {ada: quality(1), ben: quality(3)}
+        if phase in (Phase.POSTED, Phase.DRAW):
+            challenge = self.post()
+            if phase == Phase.DRAW:
+                self.chain.mine(SEED_DELAY + 1)
+        elif phase in (Phase.COMMIT, Phase.REVEAL):
+            challenge = self.open()
+            for trainer, model in models.items():
+                self.commit(challenge, trainer, model)
+            if phase == Phase.REVEAL:
+                self.pass_phase(challenge)
+        elif phase == Phase.CLAIM:
+            challenge = self.to_claims(models)
+        elif phase in (Phase.UNSEAL, Phase.NOMINATE):
+            challenge = self.to_unseal(models)
+            if phase == Phase.NOMINATE:
+                self.pass_phase(challenge)
+        else:
+            challenge = self.to_audit(models)
+            if phase in (Phase.SETTLE, Phase.CLOSED):
+                self.audit_all(challenge, ada)
+            if phase == Phase.CLOSED:
+                self.settle(challenge)
+        assert self.phase(challenge) == phase
+        return challenge
+
+    def withdraw_all(self, token: str = ETHER) -> None:
+        """Pay out every credit in a token, each to its owner."""
+        for owner in (self.poster, self.auditor, self.stranger, *self.trainers):
+            if self.credit(owner, token):
+                self.market.withdraw(token, owner, sender=owner)
+
+    def assert_over(self, token: str = ETHER) -> None:
+        """Nothing is escrowed any more, and after every withdrawal the market holds the burned sums to the wei."""
+        assert self.escrowed(token) == 0
+        self.assert_solvent(token)
+        self.withdraw_all(token)
+        assert int(self.market.credited(token)) == 0
+        assert self.holdings(token) == self.burned(token)
+
+    def audit_lie(
+        self,
+        challenge: int,
+        liar: str,
+        slot: int,
+        mask: int = EVERY_SAMPLE,
+        *,
+        sender: str | None = None,
+        **options: Any,
+    ) -> bool:
+        """Audit a candidate who unsealed predictions that are all right."""
+        lie = self.lie(challenge, liar)
+        return self.audit(challenge, liar, slot, mask, predictions=lie, sender=sender, **options)

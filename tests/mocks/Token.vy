@@ -2,7 +2,8 @@
 """
 @title An ERC-20 token that misbehaves on demand
 @notice Flaws: 0 none, 1 takes a fee on arrival, 2 returns nothing, 3 returns False, 4 refuses one address,
-        5 calls back into `target` during a transfer, 6 delivers more than stated.
+        5 calls back into `target` during a transfer, 6 delivers more than stated, 7 calls back and ignores a failure,
+        8 takes more from the sender than stated.
 """
 balanceOf: public(HashMap[address, uint256])
 allowance: public(HashMap[address, HashMap[address, uint256]])
@@ -10,6 +11,7 @@ flaw: public(uint256)
 blocked: public(address)
 target: public(address)
 data: Bytes[1024]
+reentered: public(bool)
 
 
 @external
@@ -41,8 +43,12 @@ def _move(sender: address, to: address, amount: uint256):
     if self.flaw == 6:
         arrives = amount + 1
     self.balanceOf[to] += arrives
+    if self.flaw == 8:
+        self.balanceOf[sender] -= 1
     if self.flaw == 5:
         raw_call(self.target, self.data)
+    if self.flaw == 7:
+        self.reentered = raw_call(self.target, self.data, revert_on_failure=False)
 
 
 @external
