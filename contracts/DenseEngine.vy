@@ -46,8 +46,8 @@ MAX_BUNDLES: constant(uint256) = 1024
 MAX_ROWS: constant(uint256) = 4096
 MAX_CHUNKS: constant(uint256) = 144
 MAX_TERMS: constant(uint256) = 432
-# blocks of 32 samples in all layers
-MAX_WORDS: constant(uint256) = 8064
+# blocks at a time, of all samples and layers
+MAX_WORDS: constant(uint256) = 192
 
 # even fields of 2, 4, 8 and 16 bits
 PAIRS_2: constant(uint256) = max_value(uint256) // 5
@@ -184,12 +184,10 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
     assert count * sample_bytes == len(samples), "engine: not whole samples"
     assert count <= MAX_GROUP, "engine: too many samples"
     assert mask >> count == 0, "engine: mask beyond samples"
-    picked: DynArray[uint256, MAX_GROUP] = []
+    total: uint256 = 0
     for i: uint256 in range(count, bound=MAX_GROUP):
-        if mask >> i & 1 == 1:
-            picked.append(i)
-    n: uint256 = len(picked)
-    if n == 0:
+        total += mask >> i & 1
+    if total == 0:
         return empty(bytes32)
 
     # samples shorter than a word, at its upper end
@@ -224,225 +222,245 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
     cut: uint256 = 0
     low: uint256 = 0
     per: uint256 = 0
-    # Reserves memory below `words` for loop counters and temporaries: memory is paid up to the highest word touched,
-    # and `words` is declared for the largest network.
-    if n > 0:
-        below: uint256[160] = empty(uint256[160])
     words: DynArray[uint256[BLOCK], MAX_WORDS] = []
+    result: uint256 = 0
 
+    # As many samples at a time as fit into `words`: memory is paid up to the end of what is declared. A model within
+    # 120 KiB has less than 3,614 rows, so a sample takes at most 36 + 3614 / 120 + 6 blocks.
+    each: uint256 = 0
     for layer: uint256 in range(shape.layers, bound=MAX_LAYERS):
         plan = dense_shape._plan(shape, layer)
-        blocks = (plan.terms + BLOCK - 1) // BLOCK
-        # a unit is what one shifted chunk gives a block: 4 or 3 terms
-        units = 3
-        unit = 4
-        # the lane of the sum, the lowest bits of the lanes of a row's words
-        top = 240
-        low = plan.ones
-        if plan.stride == 24:
-            units = 4
-            unit = 3
-            top = 232
-            low = plan.ones << 16
+        each += (plan.terms + BLOCK - 1) // BLOCK
+    assert each <= MAX_WORDS, "engine: model too wide"
+    most: uint256 = MAX_WORDS // each
+    passes: uint256 = (total + most - 1) // most
+    most = (total + passes - 1) // passes
+    remaining: uint256 = mask
 
-        if layer == 0:
-            cut = plan.ones * ((1 << plan.bits) - 1)
-            per = plan.stride // (unit * plan.bits)
-            for b: uint256 in range(blocks, bound=MAX_BLOCKS):
-                for i: uint256 in picked:
-                    from_ = empty(uint256[4])
-                    for u: uint256 in range(units, bound=4):
-                        q: uint256 = b * units + u
-                        at = q // per * plan.chunk_bytes
-                        if at >= sample_bytes:
-                            break
-                        rest: uint256 = sample_bytes - at
-                        at += i * sample_bytes
-                        if at + 32 <= len(samples):
-                            v = extract32(samples, at, output_type=uint256)
-                        elif len(samples) >= 32:
-                            v = extract32(samples, len(samples) - 32, output_type=uint256) << (8 * (at + 32 - len(samples)))
-                        else:
-                            v = short << (8 * at)
-                        if rest < plan.chunk_bytes:
-                            v = v >> (256 - 8 * rest) << (256 - 8 * rest)
-                        from_[u] = v >> (256 - 8 * plan.chunk_bytes + unit * plan.bits * (q % per))
-                    words.append(dense_lanes._spread(from_, plan.bits, cut, plan.stride))
+    for turn: uint256 in range(passes, bound=MAX_GROUP):
+        picked: DynArray[uint256, MAX_GROUP] = []
+        for i: uint256 in range(count, bound=MAX_GROUP):
+            if remaining >> i & 1 == 1 and len(picked) < most:
+                picked.append(i)
+                remaining ^= 1 << i
+        n: uint256 = len(picked)
+        words = []
+        best = empty(uint256[MAX_GROUP])
+        row = 32
+        base = 0
+        for layer: uint256 in range(shape.layers, bound=MAX_LAYERS):
+            plan = dense_shape._plan(shape, layer)
+            blocks = (plan.terms + BLOCK - 1) // BLOCK
+            # a unit is what one shifted chunk gives a block: 4 or 3 terms
+            units = 3
+            unit = 4
+            # the lane of the sum, the lowest bits of the lanes of a row's words
+            top = 240
+            low = plan.ones
+            if plan.stride == 24:
+                units = 4
+                unit = 3
+                top = 232
+                low = plan.ones << 16
 
-        # z * sum x of every sample: the sum of the words, modulo 2**stride - 1, is the sum of all lanes.
-        # Lanes: 432 * 255 < 2**24 and 256 * 15 < 2**16; sums: 4096 * 255 < 2**24 - 1 and 4096 * 15 < 2**16 - 1.
-        for s: uint256 in range(n, bound=MAX_GROUP):
-            v = 0
-            for b: uint256 in range(blocks, bound=MAX_BLOCKS):
-                xb = words[base + b * n + s]
-                v = unsafe_add(
-                    v,
-                    unsafe_add(
-                        unsafe_add(
-                            unsafe_add(unsafe_add(xb[0], xb[1]), unsafe_add(xb[2], xb[3])),
-                            unsafe_add(unsafe_add(xb[4], xb[5]), unsafe_add(xb[6], xb[7])),
-                        ),
-                        unsafe_add(unsafe_add(xb[8], xb[9]), unsafe_add(xb[10], xb[11])),
-                    ),
-                )
-            offsets[s] = unsafe_mul(v % ((1 << plan.stride) - 1), z)
-
-        is_last: bool = layer + 1 == shape.layers
-        next_base: uint256 = len(words)
-        lanes: uint256 = 10
-        stride: uint256 = 24
-        rescale: uint256 = 0
-        limit: uint256 = 0
-        # the bits of a word that lanes stand in
-        keep: uint256 = 2**240 - 1
-        if not is_last:
-            # lanes of the next layer's inputs
-            if shape.activation_bits <= 4 and shape.weight_bits <= 4:
-                lanes = 16
-                stride = 16
-                keep = max_value(uint256)
-            rescale = shape.shifts[layer]
-            limit = (1 << shape.activation_bits) - 1
-            out_blocks = (plan.rows + lanes * BLOCK - 1) // (lanes * BLOCK)
-            for i: uint256 in range(out_blocks * n, bound=MAX_WORDS):
-                words.append(empty(uint256[BLOCK]))
-
-        cut = low * ((1 << shape.weight_bits) - 1)
-        per = plan.stride // (unit * shape.weight_bits)
-        for g: uint256 in range((plan.rows + BUNDLE - 1) // BUNDLE, bound=MAX_BUNDLES):
-            sums = empty(uint256[MAX_GROUP])
-            for r: uint256 in range(BUNDLE):
-                bias[r] = NO_ROW
-                if BUNDLE * g + r < plan.rows:
-                    # the bias is the row's last 4 bytes
-                    v = extract32(model, row + (r + 1) * plan.row_bytes - 32, output_type=uint256) & (2**32 - 1)
-                    # sign extension: 2**31 is taken off from the numbers from 2**31 on, twice
-                    bias[r] = unsafe_sub(v ^ (2**31), 2**31)
-            for b: uint256 in range(blocks, bound=MAX_BLOCKS):
-                for r: uint256 in range(BUNDLE):
-                    from_ = empty(uint256[4])
-                    if BUNDLE * g + r < plan.rows:
+            if layer == 0:
+                cut = plan.ones * ((1 << plan.bits) - 1)
+                per = plan.stride // (unit * plan.bits)
+                for b: uint256 in range(blocks, bound=MAX_BLOCKS):
+                    for i: uint256 in picked:
+                        from_ = empty(uint256[4])
                         for u: uint256 in range(units, bound=4):
                             q: uint256 = b * units + u
-                            if q // per >= plan.chunks:
+                            at = q // per * plan.chunk_bytes
+                            if at >= sample_bytes:
                                 break
-                            at = row + r * plan.row_bytes + q // per * plan.chunk_bytes
-                            from_[u] = extract32(model, at, output_type=uint256) >> (unit * shape.weight_bits * (q % per))
-                    wb[r] = dense_lanes._spread(from_, shape.weight_bits, cut, plan.stride)
-                first: uint256 = base + b * n
-                # No carry leaves a lane: 12 products, see dense_lanes. The sums of all blocks: 4096 * 255 * 255 < 2**64.
-                if plan.terms > BLOCK * b + 4:
+                            rest: uint256 = sample_bytes - at
+                            at += i * sample_bytes
+                            if at + 32 <= len(samples):
+                                v = extract32(samples, at, output_type=uint256)
+                            elif len(samples) >= 32:
+                                v = extract32(samples, len(samples) - 32, output_type=uint256) << (8 * (at + 32 - len(samples)))
+                            else:
+                                v = short << (8 * at)
+                            if rest < plan.chunk_bytes:
+                                v = v >> (256 - 8 * rest) << (256 - 8 * rest)
+                            from_[u] = v >> (256 - 8 * plan.chunk_bytes + unit * plan.bits * (q % per))
+                        words.append(dense_lanes._spread(from_, plan.bits, cut, plan.stride))
+
+            # z * sum x of every sample: the sum of the words, modulo 2**stride - 1, is the sum of all lanes.
+            # Lanes: 432 * 255 < 2**24, 256 * 15 < 2**16;
+            # sums: 4096 * 255 < 2**24 - 1, 4096 * 15 < 2**16 - 1.
+            for s: uint256 in range(n, bound=MAX_GROUP):
+                v = 0
+                for b: uint256 in range(blocks, bound=MAX_BLOCKS):
+                    xb = words[base + b * n + s]
+                    v = unsafe_add(
+                        v,
+                        unsafe_add(
+                            unsafe_add(
+                                unsafe_add(unsafe_add(xb[0], xb[1]), unsafe_add(xb[2], xb[3])),
+                                unsafe_add(unsafe_add(xb[4], xb[5]), unsafe_add(xb[6], xb[7])),
+                            ),
+                            unsafe_add(unsafe_add(xb[8], xb[9]), unsafe_add(xb[10], xb[11])),
+                        ),
+                    )
+                offsets[s] = unsafe_mul(v % ((1 << plan.stride) - 1), z)
+
+            is_last: bool = layer + 1 == shape.layers
+            next_base: uint256 = len(words)
+            lanes: uint256 = 10
+            stride: uint256 = 24
+            rescale: uint256 = 0
+            limit: uint256 = 0
+            # the bits of a word that lanes stand in
+            keep: uint256 = 2**240 - 1
+            if not is_last:
+                # lanes of the next layer's inputs
+                if shape.activation_bits <= 4 and shape.weight_bits <= 4:
+                    lanes = 16
+                    stride = 16
+                    keep = max_value(uint256)
+                rescale = shape.shifts[layer]
+                limit = (1 << shape.activation_bits) - 1
+                out_blocks = (plan.rows + lanes * BLOCK - 1) // (lanes * BLOCK)
+                for i: uint256 in range(out_blocks * n, bound=MAX_WORDS):
+                    words.append(empty(uint256[BLOCK]))
+
+            cut = low * ((1 << shape.weight_bits) - 1)
+            per = plan.stride // (unit * shape.weight_bits)
+            for g: uint256 in range((plan.rows + BUNDLE - 1) // BUNDLE, bound=MAX_BUNDLES):
+                sums = empty(uint256[MAX_GROUP])
+                for r: uint256 in range(BUNDLE):
+                    bias[r] = NO_ROW
+                    if BUNDLE * g + r < plan.rows:
+                        # the bias is the row's last 4 bytes
+                        v = extract32(model, row + (r + 1) * plan.row_bytes - 32, output_type=uint256) & (2**32 - 1)
+                        # sign extension: 2**31 is taken off from the numbers from 2**31 on, twice
+                        bias[r] = unsafe_sub(v ^ (2**31), 2**31)
+                for b: uint256 in range(blocks, bound=MAX_BLOCKS):
+                    for r: uint256 in range(BUNDLE):
+                        from_ = empty(uint256[4])
+                        if BUNDLE * g + r < plan.rows:
+                            for u: uint256 in range(units, bound=4):
+                                q: uint256 = b * units + u
+                                if q // per >= plan.chunks:
+                                    break
+                                at = row + r * plan.row_bytes + q // per * plan.chunk_bytes
+                                from_[u] = extract32(model, at, output_type=uint256) >> (unit * shape.weight_bits * (q % per))
+                        wb[r] = dense_lanes._spread(from_, shape.weight_bits, cut, plan.stride)
+                    first: uint256 = base + b * n
+                    # No carry leaves a lane: 12 products, see dense_lanes. The sums of all blocks: 4096 * 255 * 255 < 2**64.
+                    if plan.terms > BLOCK * b + 4:
+                        for s: uint256 in range(n, bound=MAX_GROUP):
+                            xb = words[unsafe_add(first, s)]
+                            d0 = unsafe_add(
+                                unsafe_add(unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])),
+                                    unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])),
+                                ), unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[4], wb[0][4]), unsafe_mul(xb[5], wb[0][5])),
+                                    unsafe_add(unsafe_mul(xb[6], wb[0][6]), unsafe_mul(xb[7], wb[0][7])),
+                                )),
+                                unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[8], wb[0][8]), unsafe_mul(xb[9], wb[0][9])),
+                                    unsafe_add(unsafe_mul(xb[10], wb[0][10]), unsafe_mul(xb[11], wb[0][11])),
+                                ),
+                            )
+                            d1 = unsafe_add(
+                                unsafe_add(unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])),
+                                    unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])),
+                                ), unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[4], wb[1][4]), unsafe_mul(xb[5], wb[1][5])),
+                                    unsafe_add(unsafe_mul(xb[6], wb[1][6]), unsafe_mul(xb[7], wb[1][7])),
+                                )),
+                                unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[8], wb[1][8]), unsafe_mul(xb[9], wb[1][9])),
+                                    unsafe_add(unsafe_mul(xb[10], wb[1][10]), unsafe_mul(xb[11], wb[1][11])),
+                                ),
+                            )
+                            d2 = unsafe_add(
+                                unsafe_add(unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])),
+                                    unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])),
+                                ), unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[4], wb[2][4]), unsafe_mul(xb[5], wb[2][5])),
+                                    unsafe_add(unsafe_mul(xb[6], wb[2][6]), unsafe_mul(xb[7], wb[2][7])),
+                                )),
+                                unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[8], wb[2][8]), unsafe_mul(xb[9], wb[2][9])),
+                                    unsafe_add(unsafe_mul(xb[10], wb[2][10]), unsafe_mul(xb[11], wb[2][11])),
+                                ),
+                            )
+                            d3 = unsafe_add(
+                                unsafe_add(unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])),
+                                    unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])),
+                                ), unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[4], wb[3][4]), unsafe_mul(xb[5], wb[3][5])),
+                                    unsafe_add(unsafe_mul(xb[6], wb[3][6]), unsafe_mul(xb[7], wb[3][7])),
+                                )),
+                                unsafe_add(
+                                    unsafe_add(unsafe_mul(xb[8], wb[3][8]), unsafe_mul(xb[9], wb[3][9])),
+                                    unsafe_add(unsafe_mul(xb[10], wb[3][10]), unsafe_mul(xb[11], wb[3][11])),
+                                ),
+                            )
+                            sums[s] = unsafe_add(
+                                sums[s], d0 >> top | d1 >> top << 64 | d2 >> top << 128 | d3 >> top << 192
+                            )
+                    else:
+                        # the other terms are zero
+                        for s: uint256 in range(n, bound=MAX_GROUP):
+                            xb = words[unsafe_add(first, s)]
+                            d0 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])), unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])))
+                            d1 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])), unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])))
+                            d2 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])), unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])))
+                            d3 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])), unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])))
+                            sums[s] = unsafe_add(
+                                sums[s], d0 >> top | d1 >> top << 64 | d2 >> top << 128 | d3 >> top << 192
+                            )
+                row += BUNDLE * plan.row_bytes
+
+                # Accumulators wrap below zero: |accumulator| < 2**24, or about -2**60 for rows that do not exist.
+                if is_last:
                     for s: uint256 in range(n, bound=MAX_GROUP):
-                        xb = words[unsafe_add(first, s)]
-                        d0 = unsafe_add(
-                            unsafe_add(unsafe_add(
-                                unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])),
-                                unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])),
-                            ), unsafe_add(
-                                unsafe_add(unsafe_mul(xb[4], wb[0][4]), unsafe_mul(xb[5], wb[0][5])),
-                                unsafe_add(unsafe_mul(xb[6], wb[0][6]), unsafe_mul(xb[7], wb[0][7])),
-                            )),
-                            unsafe_add(
-                                unsafe_add(unsafe_mul(xb[8], wb[0][8]), unsafe_mul(xb[9], wb[0][9])),
-                                unsafe_add(unsafe_mul(xb[10], wb[0][10]), unsafe_mul(xb[11], wb[0][11])),
-                            ),
-                        )
-                        d1 = unsafe_add(
-                            unsafe_add(unsafe_add(
-                                unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])),
-                                unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])),
-                            ), unsafe_add(
-                                unsafe_add(unsafe_mul(xb[4], wb[1][4]), unsafe_mul(xb[5], wb[1][5])),
-                                unsafe_add(unsafe_mul(xb[6], wb[1][6]), unsafe_mul(xb[7], wb[1][7])),
-                            )),
-                            unsafe_add(
-                                unsafe_add(unsafe_mul(xb[8], wb[1][8]), unsafe_mul(xb[9], wb[1][9])),
-                                unsafe_add(unsafe_mul(xb[10], wb[1][10]), unsafe_mul(xb[11], wb[1][11])),
-                            ),
-                        )
-                        d2 = unsafe_add(
-                            unsafe_add(unsafe_add(
-                                unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])),
-                                unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])),
-                            ), unsafe_add(
-                                unsafe_add(unsafe_mul(xb[4], wb[2][4]), unsafe_mul(xb[5], wb[2][5])),
-                                unsafe_add(unsafe_mul(xb[6], wb[2][6]), unsafe_mul(xb[7], wb[2][7])),
-                            )),
-                            unsafe_add(
-                                unsafe_add(unsafe_mul(xb[8], wb[2][8]), unsafe_mul(xb[9], wb[2][9])),
-                                unsafe_add(unsafe_mul(xb[10], wb[2][10]), unsafe_mul(xb[11], wb[2][11])),
-                            ),
-                        )
-                        d3 = unsafe_add(
-                            unsafe_add(unsafe_add(
-                                unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])),
-                                unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])),
-                            ), unsafe_add(
-                                unsafe_add(unsafe_mul(xb[4], wb[3][4]), unsafe_mul(xb[5], wb[3][5])),
-                                unsafe_add(unsafe_mul(xb[6], wb[3][6]), unsafe_mul(xb[7], wb[3][7])),
-                            )),
-                            unsafe_add(
-                                unsafe_add(unsafe_mul(xb[8], wb[3][8]), unsafe_mul(xb[9], wb[3][9])),
-                                unsafe_add(unsafe_mul(xb[10], wb[3][10]), unsafe_mul(xb[11], wb[3][11])),
-                            ),
-                        )
-                        sums[s] = unsafe_add(
-                            sums[s], d0 >> top | d1 >> top << 64 | d2 >> top << 128 | d3 >> top << 192
-                        )
+                        v = sums[s]
+                        at = unsafe_sub(LIFT, offsets[s])
+                        # from 0 to 255, counted down so that the lowest class wins a tie
+                        rank: uint256 = unsafe_sub(255, BUNDLE * g)
+                        d0 = unsafe_add(unsafe_add(v & LANE_64, bias[0]), at) << 8 | rank & 255
+                        d1 = unsafe_add(unsafe_add(v >> 64 & LANE_64, bias[1]), at) << 8 | unsafe_sub(rank, 1) & 255
+                        d2 = unsafe_add(unsafe_add(v >> 128 & LANE_64, bias[2]), at) << 8 | unsafe_sub(rank, 2) & 255
+                        d3 = unsafe_add(unsafe_add(v >> 192, bias[3]), at) << 8 | unsafe_sub(rank, 3) & 255
+                        best[s] = max(best[s], max(max(d0, d1), max(d2, d3)))
                 else:
-                    # the other terms are zero
+                    term: uint256 = BUNDLE * g // lanes
+                    lane: uint256 = BUNDLE * g % lanes
                     for s: uint256 in range(n, bound=MAX_GROUP):
-                        xb = words[unsafe_add(first, s)]
-                        d0 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])), unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])))
-                        d1 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])), unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])))
-                        d2 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])), unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])))
-                        d3 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])), unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])))
-                        sums[s] = unsafe_add(
-                            sums[s], d0 >> top | d1 >> top << 64 | d2 >> top << 128 | d3 >> top << 192
-                        )
-            row += BUNDLE * plan.row_bytes
+                        v = sums[s]
+                        at = offsets[s]
+                        d0 = unsafe_sub(unsafe_add(v & LANE_64, bias[0]), at)
+                        d0 = min(d0 >> rescale, limit) if d0 < SIGN else 0
+                        d1 = unsafe_sub(unsafe_add(v >> 64 & LANE_64, bias[1]), at)
+                        d1 = min(d1 >> rescale, limit) if d1 < SIGN else 0
+                        d2 = unsafe_sub(unsafe_add(v >> 128 & LANE_64, bias[2]), at)
+                        d2 = min(d2 >> rescale, limit) if d2 < SIGN else 0
+                        d3 = unsafe_sub(unsafe_add(v >> 192, bias[3]), at)
+                        d3 = min(d3 >> rescale, limit) if d3 < SIGN else 0
+                        v = d0 | d1 << stride | d2 << (2 * stride) | d3 << (3 * stride)
+                        # bits from lanes * stride on belong to the next term
+                        words[next_base + term // BLOCK * n + s][term % BLOCK] |= v << (lane * stride) & keep
+                        if lane + BUNDLE > lanes:
+                            v = v >> ((lanes - lane) * stride)
+                            # the term exists where one of the rows does, and else receives zeros
+                            if v != 0:
+                                words[next_base + (term + 1) // BLOCK * n + s][(term + 1) % BLOCK] |= v
+            # the last bundle may have less than four rows
+            row -= ((plan.rows + BUNDLE - 1) // BUNDLE * BUNDLE - plan.rows) * plan.row_bytes
+            base = next_base
 
-            # Accumulators wrap below zero: |accumulator| < 2**24, or about -2**60 for rows that do not exist.
-            if is_last:
-                for s: uint256 in range(n, bound=MAX_GROUP):
-                    v = sums[s]
-                    at = unsafe_sub(LIFT, offsets[s])
-                    # from 0 to 255, counted down so that the lowest class wins a tie
-                    rank: uint256 = unsafe_sub(255, BUNDLE * g)
-                    d0 = unsafe_add(unsafe_add(v & LANE_64, bias[0]), at) << 8 | rank & 255
-                    d1 = unsafe_add(unsafe_add(v >> 64 & LANE_64, bias[1]), at) << 8 | unsafe_sub(rank, 1) & 255
-                    d2 = unsafe_add(unsafe_add(v >> 128 & LANE_64, bias[2]), at) << 8 | unsafe_sub(rank, 2) & 255
-                    d3 = unsafe_add(unsafe_add(v >> 192, bias[3]), at) << 8 | unsafe_sub(rank, 3) & 255
-                    best[s] = max(best[s], max(max(d0, d1), max(d2, d3)))
-            else:
-                term: uint256 = BUNDLE * g // lanes
-                lane: uint256 = BUNDLE * g % lanes
-                for s: uint256 in range(n, bound=MAX_GROUP):
-                    v = sums[s]
-                    at = offsets[s]
-                    d0 = unsafe_sub(unsafe_add(v & LANE_64, bias[0]), at)
-                    d0 = min(d0 >> rescale, limit) if d0 < SIGN else 0
-                    d1 = unsafe_sub(unsafe_add(v >> 64 & LANE_64, bias[1]), at)
-                    d1 = min(d1 >> rescale, limit) if d1 < SIGN else 0
-                    d2 = unsafe_sub(unsafe_add(v >> 128 & LANE_64, bias[2]), at)
-                    d2 = min(d2 >> rescale, limit) if d2 < SIGN else 0
-                    d3 = unsafe_sub(unsafe_add(v >> 192, bias[3]), at)
-                    d3 = min(d3 >> rescale, limit) if d3 < SIGN else 0
-                    v = d0 | d1 << stride | d2 << (2 * stride) | d3 << (3 * stride)
-                    # bits from lanes * stride on belong to the next term
-                    words[next_base + term // BLOCK * n + s][term % BLOCK] |= v << (lane * stride) & keep
-                    if lane + BUNDLE > lanes:
-                        v = v >> ((lanes - lane) * stride)
-                        # the term exists where one of the rows does, and else receives zeros
-                        if v != 0:
-                            words[next_base + (term + 1) // BLOCK * n + s][(term + 1) % BLOCK] |= v
-        # the last bundle may have less than four rows
-        row -= ((plan.rows + BUNDLE - 1) // BUNDLE * BUNDLE - plan.rows) * plan.row_bytes
-        base = next_base
-
-    result: uint256 = 0
-    for s: uint256 in range(n, bound=MAX_GROUP):
-        result |= (255 - (best[s] & 255)) << (248 - 8 * picked[s])
+        for s: uint256 in range(n, bound=MAX_GROUP):
+            result |= (255 - (best[s] & 255)) << (248 - 8 * picked[s])
     return convert(result, bytes32)
 
 
