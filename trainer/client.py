@@ -1,0 +1,227 @@
+"""A market as its users see it: one method a transaction, and what a bystander can rebuild from the logs alone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth_hash.auto import keccak
+
+from trainer.chain import Chain, Receipt
+from trainer.errors import ChainError
+from trainer.package import Group
+from trainer.protocol import ETHER, Outcome, Phase, Terms, seal_hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seal:
+    """What a trainer must not lose: his model and its salt.
+
+    model: the model file.
+    salt:  32 bytes, secret until the unsealing.
+    """
+
+    challenge: int
+    trainer: str
+    model: bytes
+    salt: bytes
+
+    def save(self, directory: Path) -> None:
+        """Write model and salt to a directory; called before the commit, which is worthless without them."""
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "model.bin").write_bytes(self.model)
+        entries = {"challenge": self.challenge, "trainer": self.trainer, "salt": "0x" + self.salt.hex()}
+        (directory / "seal.json").write_text(json.dumps(entries, indent=1))
+
+    @classmethod
+    def load(cls, directory: Path) -> "Seal":
+        """Read what `save` wrote; raises `ChainError` if it is not whole."""
+        try:
+            entries = json.loads((directory / "seal.json").read_text())
+            return cls(
+                challenge=int(entries["challenge"]),
+                trainer=str(entries["trainer"]),
+                model=(directory / "model.bin").read_bytes(),
+                salt=bytes.fromhex(entries["salt"].removeprefix("0x")),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ChainError(f"{directory}: no complete seal there ({error}); restore it from a backup") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsealed:
+    """A candidate's model and predictions, read from the log of its unsealing."""
+
+    seal: int
+    score: int
+    model: bytes
+    predictions: tuple[bytes, ...]
+
+
+@dataclass
+class Holdout:
+    """The revealed groups of a challenge, read from the logs.
+
+    labels, samples: by slot; label words of 32 bytes and packed samples.
+    """
+
+    labels: dict[int, bytes] = field(default_factory=dict)
+    samples: dict[int, bytes] = field(default_factory=dict)
+
+
+class MarketClient:
+    """One market on one chain; every method sends one transaction and returns its receipt."""
+
+    def __init__(self, chain: Chain, contract: Any) -> None:
+        """Use the market contract deployed at `contract`."""
+        self.chain, self.contract = chain, contract
+        self.events: list[Any] = []
+
+    @property
+    def address(self) -> str:
+        """The market's address."""
+        return str(self.contract.address)
+
+    def _send(self, function: Any, *args: Any, sender: str, value: int = 0) -> Receipt:
+        receipt = self.chain.send(function, *args, sender=sender, value=value)
+        self.events.extend(receipt.events)
+        return receipt
+
+    # ── poster ──
+
+    def post(self, terms: Terms, *, sender: str) -> Receipt:
+        """Escrow reward and bond; returns the challenge's id."""
+        value = terms.reward + terms.poster_bond if terms.token == ETHER else 0
+        return self._send(self.contract.post, terms.as_tuple(), sender=sender, value=value)
+
+    def draw(self, challenge: int, *, sender: str) -> Receipt:
+        """Draw the hold-out."""
+        return self._send(self.contract.draw, challenge, sender=sender)
+
+    def reveal(self, challenge: int, group: Group, proof: Sequence[bytes], *, sender: str) -> Receipt:
+        """Show one held-out group."""
+        return self._send(
+            self.contract.reveal,
+            challenge,
+            group.index,
+            group.salt,
+            group.labels,
+            list(proof),
+            group.samples,
+            sender=sender,
+        )
+
+    # ── trainer ──
+
+    def commit(self, seal: Seal) -> Receipt:
+        """Seal a model; returns the seal's index."""
+        terms = self.contract.terms_of(seal.challenge)
+        value = terms.trainer_bond + terms.seal_fee if terms.token == ETHER else 0
+        digest = seal_hash(
+            chain_id=self.chain.chain_id,
+            market=self.address,
+            challenge=seal.challenge,
+            trainer=seal.trainer,
+            model=seal.model,
+            salt=seal.salt,
+        )
+        return self._send(self.contract.commit, seal.challenge, digest, sender=seal.trainer, value=value)
+
+    def claim(self, challenge: int, score: int, *, sender: str) -> Receipt:
+        """Claim a number of right answers."""
+        return self._send(self.contract.claim, challenge, score, sender=sender)
+
+    def unseal(self, seal: Seal, predictions: Sequence[bytes]) -> Receipt:
+        """Show the model and its predictions."""
+        return self._send(
+            self.contract.unseal, seal.challenge, seal.salt, list(predictions), seal.model, sender=seal.trainer
+        )
+
+    # ── anyone ──
+
+    def audit(
+        self, challenge: int, slot: int, mask: int, shown: Unsealed, samples: bytes, *, sender: str
+    ) -> Receipt:
+        """Execute samples of one group; returns whether the predictions are right."""
+        return self._send(
+            self.contract.audit, challenge, slot, mask, list(shown.predictions), shown.model, samples, sender=sender
+        )
+
+    def nominate(self, challenge: int, seal: int, *, sender: str) -> Receipt:
+        """Put a standing claim up."""
+        return self._send(self.contract.nominate, challenge, seal, sender=sender)
+
+    def settle(self, challenge: int, *, sender: str) -> Receipt:
+        """Pay the reward."""
+        return self._send(self.contract.settle, challenge, sender=sender)
+
+    def release(self, challenge: int, seal: int, *, sender: str) -> Receipt:
+        """Free a seal's bond."""
+        return self._send(self.contract.release, challenge, seal, sender=sender)
+
+    def withdraw(self, token: str, *, sender: str) -> Receipt:
+        """Take a credit out; returns the amount."""
+        return self._send(self.contract.withdraw, token, sender, sender=sender)
+
+    # ── views ──
+
+    def phase(self, challenge: int) -> Phase:
+        """The phase now."""
+        return Phase(self.contract.clock_of(challenge).phase)
+
+    def outcome(self, challenge: int) -> Outcome:
+        """How a decided challenge ends."""
+        return Outcome(self.contract.clock_of(challenge).outcome)
+
+    def phase_ends(self, challenge: int) -> int:
+        """First second after the present phase."""
+        return int(self.contract.clock_of(challenge).ends)
+
+    def key(self, challenge: int) -> bytes:
+        """The key of the split, 32 bytes, once drawn."""
+        return bytes(self.contract.challenge(challenge).key)
+
+    def books(self, token: str) -> dict[str, int]:
+        """The ledger's columns, and what the market really holds of ether."""
+        return {
+            "escrowed": int(self.contract.escrowed(token)),
+            "credited": int(self.contract.credited(token)),
+            "burned": int(self.contract.burned(token)),
+            "held": int(self.chain.env.get_balance(self.address)),
+        }
+
+    # ── what the logs tell ──
+
+    def holdout(self, challenge: int) -> Holdout:
+        """Every group revealed so far."""
+        found = Holdout()
+        for event in self._logged("Revealed", challenge):
+            found.labels[event.slot] = bytes(event.labels)
+            found.samples[event.slot] = bytes(event.samples)
+        return found
+
+    def unsealed(self, challenge: int) -> Unsealed:
+        """The latest candidate's model and predictions."""
+        events = self._logged("Unsealed", challenge)
+        if not events:
+            raise ChainError(f"challenge {challenge}: nobody has unsealed a model yet; wait for a candidate")
+        last = events[-1]
+        return Unsealed(
+            seal=last.seal,
+            score=last.score,
+            model=bytes(last.model),
+            predictions=tuple(bytes(word) for word in last.predictions),
+        )
+
+    def claims(self, challenge: int) -> dict[int, int]:
+        """Score claimed by each seal."""
+        return {event.seal: event.score for event in self._logged("Claimed", challenge)}
+
+    def _logged(self, name: str, challenge: int) -> list[Any]:
+        return [event for event in self.events if type(event).__name__ == name and event.id == challenge]
+
+
+def demo_salt(seed: int, name: str) -> bytes:
+    """A salt that anyone can repeat: for demonstrations only."""
+    return keccak(b"assay demonstration seal %d %s" % (seed, name.encode()))
