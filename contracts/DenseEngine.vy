@@ -47,7 +47,7 @@ MAX_ROWS: constant(uint256) = 4096
 MAX_CHUNKS: constant(uint256) = 144
 MAX_TERMS: constant(uint256) = 432
 # blocks at a time, of all samples and layers
-MAX_WORDS: constant(uint256) = 192
+MAX_WORDS: constant(uint256) = 288
 
 # even fields of 2, 4, 8 and 16 bits
 PAIRS_2: constant(uint256) = max_value(uint256) // 5
@@ -213,15 +213,14 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
     d3: uint256 = 0
     blocks: uint256 = 0
     out_blocks: uint256 = 0
-    units: uint256 = 0
-    unit: uint256 = 0
     at: uint256 = 0
     v: uint256 = 0
     z: uint256 = 1 << (shape.weight_bits - 1)
     top: uint256 = 0
     cut: uint256 = 0
     low: uint256 = 0
-    per: uint256 = 0
+    above: uint256 = 0
+    place: uint256[8] = empty(uint256[8])
     words: DynArray[uint256[BLOCK], MAX_WORDS] = []
     result: uint256 = 0
 
@@ -251,41 +250,55 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
         for layer: uint256 in range(shape.layers, bound=MAX_LAYERS):
             plan = dense_shape._plan(shape, layer)
             blocks = (plan.terms + BLOCK - 1) // BLOCK
-            # a unit is what one shifted chunk gives a block: 4 or 3 terms
-            units = 3
-            unit = 4
             # the lane of the sum, the lowest bits of the lanes of a row's words
             top = 240
             low = plan.ones
             if plan.stride == 24:
-                units = 4
-                unit = 3
                 top = 232
                 low = plan.ones << 16
 
             if layer == 0:
                 cut = plan.ones * ((1 << plan.bits) - 1)
-                per = plan.stride // (unit * plan.bits)
+                # chunks stand at the upper end of the word that is read
+                above = 256 - 8 * plan.chunk_bytes
+                chunks: uint256 = (sample_bytes + plan.chunk_bytes - 1) // plan.chunk_bytes
                 for b: uint256 in range(blocks, bound=MAX_BLOCKS):
+                    place = dense_lanes._places(b, plan.stride, plan.bits, chunks)
+                    # where the block's last chunk ends
+                    end: uint256 = max(max(place[0], place[1]), max(place[2], place[3])) + plan.chunk_bytes
                     for i: uint256 in picked:
-                        from_ = empty(uint256[4])
-                        for u: uint256 in range(units, bound=4):
-                            q: uint256 = b * units + u
-                            at = q // per * plan.chunk_bytes
-                            if at >= sample_bytes:
-                                break
-                            rest: uint256 = sample_bytes - at
-                            at += i * sample_bytes
-                            if at + 32 <= len(samples):
-                                v = extract32(samples, at, output_type=uint256)
-                            elif len(samples) >= 32:
-                                v = extract32(samples, len(samples) - 32, output_type=uint256) << (8 * (at + 32 - len(samples)))
-                            else:
-                                v = short << (8 * at)
-                            if rest < plan.chunk_bytes:
-                                v = v >> (256 - 8 * rest) << (256 - 8 * rest)
-                            from_[u] = v >> (256 - 8 * plan.chunk_bytes + unit * plan.bits * (q % per))
-                        words.append(dense_lanes._spread(from_, plan.bits, cut, plan.stride))
+                        at = i * sample_bytes
+                        if end <= sample_bytes and at + end + 2 <= len(samples):
+                            for u: uint256 in range(4):
+                                from_[u] = extract32(samples, unsafe_add(at, place[u]), output_type=uint256)
+                        else:
+                            # the sample ends in this block, or the samples less than a word behind
+                            for u: uint256 in range(4):
+                                v = place[u]
+                                rest: uint256 = sample_bytes - v
+                                v += at
+                                if v + 32 <= len(samples):
+                                    v = extract32(samples, v, output_type=uint256)
+                                elif len(samples) >= 32:
+                                    tail: uint256 = extract32(samples, len(samples) - 32, output_type=uint256)
+                                    v = tail << (8 * (v + 32 - len(samples)))
+                                else:
+                                    v = short << (8 * v)
+                                if rest < 32:
+                                    v = v >> (256 - 8 * rest) << (256 - 8 * rest)
+                                from_[u] = v
+                        # shifts are at most 16 + 256
+                        words.append(
+                            dense_lanes._spread(
+                                from_[0] >> unsafe_add(place[4], above),
+                                from_[1] >> unsafe_add(place[5], above),
+                                from_[2] >> unsafe_add(place[6], above),
+                                from_[3] >> unsafe_add(place[7], above),
+                                plan.bits,
+                                cut,
+                                plan.stride,
+                            )
+                        )
 
             # z * sum x of every sample: the sum of the words, modulo 2**stride - 1, is the sum of all lanes.
             # Lanes: 432 * 255 < 2**24, 256 * 15 < 2**16;
@@ -293,7 +306,8 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
             for s: uint256 in range(n, bound=MAX_GROUP):
                 v = 0
                 for b: uint256 in range(blocks, bound=MAX_BLOCKS):
-                    xb = words[base + b * n + s]
+                    # an index of words: at most 288
+                    xb = words[unsafe_add(unsafe_add(base, unsafe_mul(b, n)), s)]
                     v = unsafe_add(
                         v,
                         unsafe_add(
@@ -310,6 +324,8 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
             next_base: uint256 = len(words)
             lanes: uint256 = 10
             stride: uint256 = 24
+            stride_2: uint256 = 0
+            stride_3: uint256 = 0
             rescale: uint256 = 0
             limit: uint256 = 0
             # the bits of a word that lanes stand in
@@ -320,6 +336,8 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                     lanes = 16
                     stride = 16
                     keep = max_value(uint256)
+                stride_2 = 2 * stride
+                stride_3 = 3 * stride
                 rescale = shape.shifts[layer]
                 limit = (1 << shape.activation_bits) - 1
                 out_blocks = (plan.rows + lanes * BLOCK - 1) // (lanes * BLOCK)
@@ -327,7 +345,6 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                     words.append(empty(uint256[BLOCK]))
 
             cut = low * ((1 << shape.weight_bits) - 1)
-            per = plan.stride // (unit * shape.weight_bits)
             for g: uint256 in range((plan.rows + BUNDLE - 1) // BUNDLE, bound=MAX_BUNDLES):
                 sums = empty(uint256[MAX_GROUP])
                 for r: uint256 in range(BUNDLE):
@@ -338,16 +355,22 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                         # sign extension: 2**31 is taken off from the numbers from 2**31 on, twice
                         bias[r] = unsafe_sub(v ^ (2**31), 2**31)
                 for b: uint256 in range(blocks, bound=MAX_BLOCKS):
+                    place = dense_lanes._places(b, plan.stride, shape.weight_bits, plan.chunks)
                     for r: uint256 in range(BUNDLE):
-                        from_ = empty(uint256[4])
-                        if BUNDLE * g + r < plan.rows:
-                            for u: uint256 in range(units, bound=4):
-                                q: uint256 = b * units + u
-                                if q // per >= plan.chunks:
-                                    break
-                                at = row + r * plan.row_bytes + q // per * plan.chunk_bytes
-                                from_[u] = extract32(model, at, output_type=uint256) >> (unit * shape.weight_bits * (q % per))
-                        wb[r] = dense_lanes._spread(from_, shape.weight_bits, cut, plan.stride)
+                        if unsafe_add(unsafe_mul(BUNDLE, g), r) < plan.rows:
+                            # inside the model, at most 120 KiB
+                            at = unsafe_add(row, unsafe_mul(r, plan.row_bytes))
+                            wb[r] = dense_lanes._spread(
+                                extract32(model, unsafe_add(at, place[0]), output_type=uint256) >> place[4],
+                                extract32(model, unsafe_add(at, place[1]), output_type=uint256) >> place[5],
+                                extract32(model, unsafe_add(at, place[2]), output_type=uint256) >> place[6],
+                                extract32(model, unsafe_add(at, place[3]), output_type=uint256) >> place[7],
+                                shape.weight_bits,
+                                cut,
+                                plan.stride,
+                            )
+                        else:
+                            wb[r] = empty(uint256[BLOCK])
                     first: uint256 = base + b * n
                     # No carry leaves a lane: 12 products, see dense_lanes. The sums of all blocks: 4096 * 255 * 255 < 2**64.
                     if plan.terms > BLOCK * b + 4:
@@ -436,6 +459,14 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                 else:
                     term: uint256 = BUNDLE * g // lanes
                     lane: uint256 = BUNDLE * g % lanes
+                    # where the four activations go: an element, from a bit on
+                    first: uint256 = next_base + term // BLOCK * n
+                    element: uint256 = term % BLOCK
+                    bit: uint256 = lane * stride
+                    # and, where they do not all fit, the next one
+                    spill: bool = lane + BUNDLE > lanes
+                    next_first: uint256 = next_base + (term + 1) // BLOCK * n
+                    next_element: uint256 = (term + 1) % BLOCK
                     for s: uint256 in range(n, bound=MAX_GROUP):
                         v = sums[s]
                         at = offsets[s]
@@ -447,14 +478,14 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                         d2 = min(d2 >> rescale, limit) if d2 < SIGN else 0
                         d3 = unsafe_sub(unsafe_add(v >> 192, bias[3]), at)
                         d3 = min(d3 >> rescale, limit) if d3 < SIGN else 0
-                        v = d0 | d1 << stride | d2 << (2 * stride) | d3 << (3 * stride)
+                        v = d0 | d1 << stride | d2 << stride_2 | d3 << stride_3
                         # bits from lanes * stride on belong to the next term
-                        words[next_base + term // BLOCK * n + s][term % BLOCK] |= v << (lane * stride) & keep
-                        if lane + BUNDLE > lanes:
-                            v = v >> ((lanes - lane) * stride)
-                            # the term exists where one of the rows does, and else receives zeros
+                        words[unsafe_add(first, s)][element] |= v << bit & keep
+                        if spill:
+                            v = v >> unsafe_sub(lanes * stride, bit)
+                            # the element exists where one of these rows does
                             if v != 0:
-                                words[next_base + (term + 1) // BLOCK * n + s][(term + 1) % BLOCK] |= v
+                                words[unsafe_add(next_first, s)][next_element] |= v
             # the last bundle may have less than four rows
             row -= ((plan.rows + BUNDLE - 1) // BUNDLE * BUNDLE - plan.rows) * plan.row_bytes
             base = next_base

@@ -15,11 +15,51 @@
 
 @internal
 @pure
-def _spread(from_: uint256[4], bits: uint256, mask: uint256, stride: uint256) -> uint256[12]:
+def _places(number: uint256, stride: uint256, bits: uint256, chunks: uint256) -> uint256[8]:
+    """
+    @notice Where the terms of a block are found: in 3 places of 4 terms if the stride is 16, else in 4 places of 3.
+    @param number The number of the block.
+    @param stride Bits of a lane.
+    @param bits Distance of two terms in a chunk.
+    @param chunks Chunks in a row.
+    @return Four byte offsets of a chunk, and four right shifts; a place behind the row is its beginning shifted away.
+    """
+    places: uint256 = 4
+    size: uint256 = 30
+    step: uint256 = unsafe_mul(3, bits)
+    if stride == 16:
+        places = 3
+        size = 32
+        step = unsafe_mul(4, bits)
+    found: uint256[8] = [0, 0, 0, 0, 256, 256, 256, 256]
+    # no overflow: number <= 36, chunks <= 144, step >= 3
+    bit: uint256 = unsafe_mul(unsafe_mul(number, places), step)
+    for i: uint256 in range(places, bound=4):
+        chunk: uint256 = unsafe_div(bit, stride)
+        if chunk < chunks:
+            found[i] = unsafe_mul(chunk, size)
+            found[unsafe_add(4, i)] = unsafe_sub(bit, unsafe_mul(chunk, stride))
+        bit = unsafe_add(bit, step)
+    return found
+
+
+@internal
+@pure
+def _spread(
+    a: uint256,
+    b: uint256,
+    c: uint256,
+    d: uint256,
+    bits: uint256,
+    mask: uint256,
+    stride: uint256,
+) -> uint256[12]:
     """
     @notice Cuts a block of terms from chunks.
-    @param from_ Chunks, shifted right so that the first wanted term stands under the mask: 3 with four terms each
-        if the stride is 16, else 4 with three terms each.
+    @param a First place: a chunk, shifted right so that the first of its terms stands under the mask.
+    @param b Second place.
+    @param c Third place.
+    @param d Fourth place; unused if the stride is 16.
     @param bits Distance of two terms.
     @param mask The lanes of a term.
     @param stride Bits of a lane.
@@ -27,9 +67,6 @@ def _spread(from_: uint256[4], bits: uint256, mask: uint256, stride: uint256) ->
     """
     # 3 * 8: no overflow
     two: uint256 = unsafe_mul(bits, 2)
-    a: uint256 = from_[0]
-    b: uint256 = from_[1]
-    c: uint256 = from_[2]
     if stride == 16:
         three: uint256 = unsafe_mul(bits, 3)
         return [
@@ -46,7 +83,6 @@ def _spread(from_: uint256[4], bits: uint256, mask: uint256, stride: uint256) ->
             c >> two & mask,
             c >> three & mask,
         ]
-    d: uint256 = from_[3]
     return [
         a & mask,
         a >> bits & mask,
