@@ -5,7 +5,6 @@
 
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -328,7 +327,7 @@ def class_word(classes: Uint8) -> bytes:
     values = np.asarray(classes)
     if values.ndim != 1 or len(values) > MAX_GROUP:
         raise EncodingError(f"a word holds the classes of at most {MAX_GROUP} samples, not {values.shape}")
-    if values.size and not (0 <= int(values.min()) and int(values.max()) <= 255):
+    if values.size and not (int(values.min()) >= 0 and int(values.max()) <= 255):
         raise EncodingError("a class is a number from 0 to 255")
     return values.astype(np.uint8).tobytes().ljust(32, b"\0")
 
@@ -336,7 +335,9 @@ def class_word(classes: Uint8) -> bytes:
 def classes_of(word: bytes, count: int) -> Uint8:
     """Inverse of `class_word`: uint8, shape (count,). Raises `EncodingError` where a later byte is not zero."""
     if len(word) != 32 or not 0 <= count <= MAX_GROUP:
-        raise EncodingError(f"{len(word)} bytes and {count} samples; a word has 32 bytes and at most {MAX_GROUP} samples")
+        raise EncodingError(
+            f"{len(word)} bytes and {count} samples; a word has 32 bytes and at most {MAX_GROUP} samples"
+        )
     if any(word[count:]):
         raise EncodingError(f"a byte after the first {count} is not zero")
     return np.frombuffer(word, np.uint8)[:count].copy()
