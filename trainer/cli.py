@@ -30,7 +30,8 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except (AssayError, OSError) as error:
-            typer.echo(f"error: {error}", err=True)
+            what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+            typer.echo(f"error: {what}", err=True)
             raise typer.Exit(1) from error
 
 
@@ -75,10 +76,11 @@ def data_list(json: JsonOption = False) -> None:
         table.add_row(str(entry["dataset"]), "yes" if entry["there"] else "no", str(entry["from"]))
     table.add_row("your.csv, your.npz", "", "numeric features and a label column; arrays x and y")
     output.print(table)
-    table = Table("preset", "integer accuracy", "command")
+    table = Table("preset", "integer accuracy")
     for preset in PRESETS.values():
-        table.add_row(preset.name, preset.expected, preset.command)
+        table.add_row(preset.name, preset.expected)
     output.print(table)
+    output.print(f"Next: {PRESETS['digits-64-32'].command}")
 
 
 @data.command("fetch")
@@ -370,8 +372,15 @@ def _print_entries(result: dict[str, Any]) -> None:
 def _write_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)
+        beside = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            beside.chmod(0o644)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink()
+            raise
 
 
 def main() -> None:

@@ -67,7 +67,8 @@ def read_csv(path: Path, *, label: str | None = None) -> Table:
 def read_npz(path: Path) -> Table:
     """Read arrays `x` (numbers, shape (n, ...), flattened to (n, f)) and `y` (integers from 0, shape (n,))."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # np.load given a path leaves it open when the file is no archive
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = {"x", "y"} - set(archive.files)
             if missing:
                 raise DataError(

@@ -1,0 +1,109 @@
+"""Training: good enough, repeatable, honest about what it measures."""
+
+import numpy as np
+import pytest
+
+from trainer import integer
+from trainer.datasets import digits
+from trainer.encode import encode
+from trainer.errors import DataError
+from trainer.presets import PRESETS, Recipe, adapt, find
+from trainer.quantise import fit
+from trainer.training import Epoch, train
+
+QUICK = Recipe(hidden=(8,), input_bits=4, activation_bits=4, weight_bits=4, batch=32, epochs=3, quantised_epochs=3)
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[np.ndarray, ...]:
+    data = digits()
+    seen, unseen = data.split()
+    x = fit(data, bits=4).apply(data.features)
+    return x[seen], data.labels[seen], x[unseen], data.labels[unseen]
+
+
+def test_digits_reach_97_percent_as_integers(rows: tuple[np.ndarray, ...]) -> None:
+    x, y, test_x, test_y = rows
+    result = train(x, y, recipe=PRESETS["digits-64-32"].recipe, seed=0)
+    assert result.network.widths == (64, 32, 10)
+    assert (integer.predict(result.network, test_x) == test_y).mean() >= 0.97
+    assert result.seconds < 60
+
+
+def test_the_same_seed_gives_the_same_bytes(rows: tuple[np.ndarray, ...]) -> None:
+    x, y, *_ = rows
+    first, again, other = (encode(train(x, y, recipe=QUICK, seed=seed).network) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_validation_rows_are_not_trained_on_and_choose_the_network(rows: tuple[np.ndarray, ...]) -> None:
+    x, y, *_ = rows
+    epochs: list[Epoch] = []
+    result = train(x, y, recipe=QUICK, seed=0, validation=0.1, progress=epochs.append)
+    assert tuple(epochs) == result.history
+    assert [epoch.phase for epoch in epochs] == ["float"] * 3 + ["quantised"] * 3
+    scores = [epoch.accuracy for epoch in epochs if epoch.accuracy is not None]
+    assert result.validation_accuracy == max(scores)
+    assert round(result.validation_accuracy * 143) == pytest.approx(result.validation_accuracy * 143)
+    assert epochs[-1].loss < epochs[0].loss
+
+
+def test_without_validation_the_last_network_counts(rows: tuple[np.ndarray, ...]) -> None:
+    x, y, *_ = rows
+    result = train(x, y, recipe=QUICK, seed=0, validation=0.0)
+    assert result.validation_accuracy is None
+    assert all(epoch.accuracy is None for epoch in result.history)
+
+
+def test_a_held_back_row_cannot_be_learnt() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 2, (400, 64), dtype=np.uint8), rng.integers(0, 2, 400, dtype=np.uint8)
+    recipe = Recipe(
+        hidden=(64,), input_bits=1, activation_bits=8, weight_bits=8, batch=50, epochs=30, decay=0.0, quantised_epochs=3
+    )
+    result = train(x, y, recipe=recipe, seed=1, validation=0.5)
+    assert result.validation_accuracy is not None
+    # noise: what was learnt by heart is right, what was held back is a coin
+    assert result.validation_accuracy < 0.65
+    assert (integer.predict(result.network, x) == y).mean() > 0.7
+
+
+@pytest.mark.parametrize("hidden", [(), (12, 8)])
+def test_other_depths_train(rows: tuple[np.ndarray, ...], hidden: tuple[int, ...]) -> None:
+    x, y, *_ = rows
+    recipe = Recipe(
+        hidden=hidden, input_bits=4, activation_bits=4, weight_bits=8, batch=32, epochs=8, quantised_epochs=4
+    )
+    result = train(x, y, recipe=recipe, seed=0, classes=12)
+    assert result.network.widths == (64, *hidden, 12)
+    assert (integer.predict(result.network, x) == y).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"x": np.zeros((4, 2), np.float32)}, "x is float32"),
+        ({"y": np.zeros(3, np.uint8)}, r"y is uint8 \(3,\)"),
+        ({"x": np.full((4, 2), 16, np.uint8)}, "a feature is 16, above 15: quantise to 4 bits"),
+        ({"y": np.full(4, 5, np.uint8), "classes": 5}, "label 5 among 5 classes"),
+        ({"validation": 0.6}, "validation part 0.6; use 0 to 0.5"),
+        ({"x": np.zeros((1, 2), np.uint8), "y": np.zeros(1, np.uint8)}, "1 rows leave fewer than 2"),
+    ],
+)
+def test_unfit_input_is_refused(change: dict, reason: str) -> None:
+    arguments = {"x": np.zeros((4, 2), np.uint8), "y": np.zeros(4, np.uint8), "recipe": QUICK, "seed": 0} | change
+    x, y = arguments.pop("x"), arguments.pop("y")
+    with pytest.raises(DataError, match=reason):
+        train(x, y, **arguments)
+
+
+def test_presets_fit_their_names_and_datasets() -> None:
+    assert find(None, "digits").name == "digits-64-32"
+    assert find(None, "fashion-mnist").name == "fashion-196-64"
+    assert find(None, "some.csv").name == "mlp"
+    with pytest.raises(DataError, match="no preset 'x'; use one of fashion-196-16, "):
+        find("x", "digits")
+    with pytest.raises(DataError, match="preset digits-64-32 is for digits, not for a.csv; use mlp"):
+        find("digits-64-32", "a.csv")
+    recipe = adapt(find(None, "digits"), hidden=(5, 4), bits=1, input_bits=8).recipe
+    assert (recipe.hidden, recipe.input_bits, recipe.activation_bits, recipe.weight_bits) == ((5, 4), 8, 1, 2)
