@@ -33,6 +33,7 @@ demo: $(READY) ## a whole challenge on a local chain, from post to payment
 test: $(READY) ## tests and quick fuzzing, deterministic
 	$(PYTEST) -n 2 --dist loadfile tests $(wildcard fuzz)
 
+# mamushi formats Vyper 0.4.3 well. natrix is left out: almost all it says is that arguments want a leading underscore.
 lint: $(READY) ## style, types and formatting; changes nothing
 	$(PY) -m ruff check $(PYTHON_FILES)
 	$(PY) -m ruff format --check $(PYTHON_FILES)

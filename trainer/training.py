@@ -28,6 +28,8 @@ from trainer.errors import DataError
 from trainer.models import FloatMLP, QuantisedMLP, calibrate, fold
 from trainer.presets import Recipe
 
+__all__ = ["Epoch", "Progress", "Recipe", "TrainResult", "train"]
+
 Uint8 = npt.NDArray[np.uint8]
 
 CALIBRATION_ROWS = 5000
