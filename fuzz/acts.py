@@ -1,0 +1,532 @@
+"""What actors do, well and badly: every public call with its valid and invalid variants, and whole lives.
+
+Each act takes a `random.Random`. Hypothesis passes one it controls, so failures shrink; fixed seeds pass a plain one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from eth_hash.auto import keccak
+
+from fuzz.driver import ACTORS, REACHED, Data, Game, table
+from fuzz.model import Life, Refused
+from tests.world import HOUR, TRAINERS, predicted
+from trainer.protocol import ETHER, SEED_DELAY, Outcome, Phase, Rule, Terms, Windows, seal_hash
+
+HUGE = 2**256 - 1
+BAD_TERMS: tuple[dict[str, Any], ...] = (
+    {"token": "0x" + "11" * 20},
+    {"reward": 0},
+    {"poster_bond": 0},
+    {"trainer_bond": 0},
+    {"reward": 2**128},
+    {"poster_bond": HUGE},
+    {"trainer_bond": 2**128},
+    {"seal_fee": HUGE},
+    {"rule": 0},
+    {"rule": 3},
+    {"rule": 4},
+    {"root": bytes(32)},
+    {"groups": 2**20 + 1},
+    {"holdout": 0},
+    {"holdout": 257, "groups": 1000},
+    {"groups": 4, "holdout": 4},
+    {"groups": HUGE},
+    {"samples": 0},
+    {"samples": 33},
+    {"threshold": 0},
+    {"threshold": 10_000},
+    {"threshold": HUGE},
+    {"input_bits": 3},
+    {"input_bits": 16},
+    {"classes": 1},
+    {"classes": 257},
+    {"sample_bytes": 0},
+    {"sample_bytes": 122_881},
+    {"sample_bytes": HUGE},
+    {"model_bytes": 0},
+    {"model_bytes": 122_881},
+    {"model_bytes": 122_880},
+    {"engine": "0x" + "22" * 20},
+    *({name: HOUR - 1} for name in ("commit", "reveal", "claim", "unseal", "audit", "nominate")),
+    *({name: 365 * 24 * HOUR + 1} for name in ("commit", "reveal", "claim", "unseal", "audit", "nominate")),
+    {"nominate": HUGE},
+    {"reveal": HOUR + 59},
+    {"groups": 1000, "holdout": 60, "reveal": 2 * HOUR - 1},
+)
+"""Changes of good terms, each against one bound."""
+
+
+def word(classes: list[int] | bytes) -> bytes:
+    return bytes(classes).ljust(32, b"\0")
+
+
+def truth(data: Data, life: Life, model: bytes, held_out: list[int]) -> list[bytes]:
+    """What the engine will find, a word a slot."""
+    return [word([predicted(model, b) for b in data.groups[i].samples]) for i in held_out]
+
+
+class Acts(Game):
+    """A game with actors in it."""
+
+    # ── drawing ──
+
+    def anyone(self, rng: Random) -> str:
+        return self.who[rng.choice(ACTORS)]
+
+    def pick(self, rng: Random, *phases: Phase) -> int:
+        """A challenge: mostly one in these phases, sometimes any, sometimes none."""
+        lives = self.model.lives
+        if not lives or rng.random() < 0.04:
+            return rng.choice((len(lives), HUGE))
+        fitting = [life.id for life in lives if life.phase in phases]
+        if fitting and rng.random() < 0.8:
+            return rng.choice(fitting)
+        return rng.randrange(len(lives))
+
+    def life(self, id: int) -> Life | None:
+        return self.model.lives[id] if id < len(self.model.lives) else None
+
+    def data(self, life: Life) -> Data:
+        return self.table.data[life.terms.root]
+
+    def held_out(self, life: Life) -> list[int]:
+        """Held-out groups in the order of their slots."""
+        answers = {self.read("slot_of", life.id, g)[0]: g for g in range(life.terms.groups)}
+        return [answers[slot] for slot in range(life.terms.holdout)]
+
+    # ── poster ──
+
+    def good_terms(self, rng: Random) -> Terms:
+        data = rng.choice(list(self.table.data.values()))
+        samples = len(data.groups[0].samples)
+        total = samples * data.holdout
+        return Terms(
+            token=rng.choice((ETHER, ETHER, self.coin)),
+            reward=rng.choice((1, 2, 10**18, 2**128 - 1)),
+            poster_bond=rng.choice((1, 2, 3, 10**18 + 1, 2**128 - 1)),
+            trainer_bond=rng.choice((1, 2, 3, 10**18 + 1, 2**128 - 1)),
+            seal_fee=rng.choice((0, 0, 7, 2**128 - 1)),
+            rule=rng.choice((Rule.BEST, Rule.FIRST)),
+            threshold=rng.choice((1, max(1, total // 2), max(1, total // 3), total)),
+            root=data.root,
+            groups=len(data.groups),
+            holdout=data.holdout,
+            samples=samples,
+            sample_bytes=1,
+            input_bits=rng.choice((1, 2, 4, 8)),
+            classes=rng.choice((4, 4, 4, 4, 4, 4, 5)),
+            model_bytes=rng.choice((2, 64)),
+            engine=self.engine,
+            full_audit=rng.random() < 0.5,
+            windows=Windows(
+                reveal=rng.choice((HOUR + HOUR * data.holdout // 60, 3 * HOUR)),
+                **{
+                    name: rng.choice((HOUR, HOUR + 1, 3 * HOUR))
+                    for name in ("commit", "claim", "unseal", "audit", "nominate")
+                },
+            ),
+        )
+
+    def bad_terms(self, rng: Random) -> Terms:
+        terms, changes = self.good_terms(rng), dict(rng.choice(BAD_TERMS))
+        windows = {name: changes.pop(name) for name in list(changes) if hasattr(terms.windows, name)}
+        return replace(terms, windows=replace(terms.windows, **windows), **changes)
+
+    def post(self, rng: Random, terms: Terms | None = None, poster: str | None = None) -> Life | None:
+        exact = terms is not None
+        if terms is None:
+            terms = self.bad_terms(rng) if rng.random() < 0.5 else self.good_terms(rng)
+        value = terms.reward + terms.poster_bond if terms.token == ETHER else 0
+        if not exact and rng.random() < 0.1:
+            value = max(0, value + rng.choice((-1, 1)))
+        if value > 2**130:
+            value = 0
+        answer = self.call("post", terms, sender=poster or self.who["poster"], value=value)
+        return None if isinstance(answer, Refused) else self.model.lives[answer]
+
+    def cancel(self, rng: Random) -> None:
+        id = self.pick(rng, Phase.POSTED)
+        life = self.life(id)
+        sender = life.poster if life and rng.random() < 0.7 else self.anyone(rng)
+        self.call("cancel", id, sender=sender, value=rng.choice((0,) * 9 + (1,)))
+
+    def draw(self, rng: Random) -> None:
+        self.call("draw", self.pick(rng, Phase.DRAW), sender=self.anyone(rng))
+
+    def reveal(self, rng: Random) -> None:
+        id = self.pick(rng, Phase.REVEAL)
+        life = self.life(id)
+        if life is None or life.key == bytes(32):
+            self.call("reveal", id, 0, bytes(32), bytes(32), [], b"", sender=self.anyone(rng))
+            return
+        left = [g for slot, g in enumerate(self.held_out(life)) if slot not in life.revealed]
+        index = rng.choice(left) if left and rng.random() < 0.6 else rng.randrange(life.terms.groups)
+        flaw = rng.choice(
+            ("",) * 6 + ("salt", "labels", "lane", "class", "samples", "length", "index", "proof", "short")
+        )
+        self.show(rng, life, index, flaw)
+
+    def show(self, rng: Random, life: Life, index: int, flaw: str = "", sender: str | None = None) -> Any:
+        """Reveal a group, with a flaw."""
+        data = self.data(life)
+        group = data.groups[index]
+        salt, labels, samples, proof = group.salt, group.labels, group.samples, list(data.proof(index))
+        if flaw == "salt":
+            salt = keccak(salt)
+        elif flaw == "labels":
+            labels = bytes([labels[0] ^ 1]) + labels[1:]
+        elif flaw == "lane":
+            labels = labels[:-1] + b"\1"
+            if life.terms.samples < 32:
+                labels = labels[: life.terms.samples] + b"\1" + bytes(31 - life.terms.samples)
+        elif flaw == "class":
+            labels = bytes([rng.choice((life.terms.classes, 255))]) + labels[1:]
+        elif flaw == "samples":
+            samples = samples[:-1] + bytes([samples[-1] ^ 1])
+        elif flaw == "length":
+            samples = rng.choice((samples + b"\0", samples[:-1]))
+        elif flaw == "index":
+            index = rng.choice((index + 1, index ^ 1, life.terms.groups, HUGE, index + 2 ** len(proof)))
+        elif flaw == "proof":
+            proof[0] = keccak(proof[0])
+        elif flaw == "short":
+            proof = rng.choice((proof[:-1], [*proof, proof[0]], []))
+        args = (life.id, index, salt, labels, proof, samples)
+        return self.call("reveal", *args, sender=sender or self.anyone(rng))
+
+    # ── trainer ──
+
+    def commit(self, rng: Random) -> None:
+        id = self.pick(rng, Phase.COMMIT)
+        self.seal(rng, id, self.anyone(rng), rng.choice(("",) * 8 + ("empty", "copy", "more", "less", "none")))
+
+    def seal(self, rng: Random, id: int, trainer: str, flaw: str = "", model: bytes | None = None) -> Any:
+        """Commit a model, or something that is none."""
+        life = self.life(id)
+        if model is None:
+            model = rng.choice((b"M\0", b"M\1", b"M\4", bytes([77, rng.randrange(9)]), b"R\0", b"X\0", b"M", b"M" * 65))
+        salt = keccak(b"%d %s" % (id % 2**64, trainer.encode()))
+        seal = seal_hash(
+            chain_id=self.chain.chain_id, market=self.market, challenge=id, trainer=trainer, model=model, salt=salt
+        )
+        value = 0
+        if life is not None and life.terms.token == ETHER:
+            value = life.terms.trainer_bond + life.terms.seal_fee
+        if flaw == "empty":
+            seal = bytes(32)
+        elif flaw == "copy" and life and life.seals:
+            seal = rng.choice(life.seals).hash
+        elif flaw == "more":
+            value += 1
+        elif flaw == "less":
+            value = max(0, value - 1)
+        elif flaw == "none":
+            value = 0
+        answer = self.call("commit", id, seal, sender=trainer, value=value)
+        if not isinstance(answer, Refused):
+            self.secrets[id, trainer] = model, salt
+            self.witness.secrets[salt] = id, trainer
+        return answer
+
+    def score(self, life: Life, trainer: str) -> int:
+        """Right answers of a trainer's model on the hold-out."""
+        model, _ = self.secrets[life.id, trainer]
+        if len(model) != 2:
+            return 0
+        groups = [self.data(life).groups[i] for i in self.held_out(life)]
+        return sum(predicted(model, b) == b & 3 for g in groups for b in g.samples)
+
+    def claim(self, rng: Random) -> None:
+        id = self.pick(rng, Phase.CLAIM)
+        life = self.life(id)
+        sender = self.anyone(rng)
+        if life and life.seals and rng.random() < 0.85:
+            sender = rng.choice(life.seals).trainer
+        if life is None:
+            self.call("claim", id, 1, sender=sender)
+            return
+        total = life.terms.holdout * life.terms.samples
+        scores = [life.terms.threshold, life.terms.threshold - 1, total, total + 1, 0, HUGE]
+        if (id, sender) in self.secrets and life.key != bytes(32):
+            honest = self.score(life, sender)
+            scores += [honest, honest, honest, honest + 1]
+        self.call("claim", id, rng.choice(scores), sender=sender)
+
+    def unseal(self, rng: Random) -> None:
+        id = self.pick(rng, Phase.UNSEAL)
+        life = self.life(id)
+        sealed = [t for (i, t) in self.secrets if i == id]
+        if life is None or not sealed or life.key == bytes(32):
+            self.call("unseal", id, bytes(32), [], b"", sender=self.anyone(rng))
+            return
+        trainer = rng.choice(sealed)
+        if life.candidate is not None and rng.random() < 0.9:
+            trainer = life.seals[life.candidate].trainer
+        flaws = ("salt", "model", "few", "lane", "class", "low", "thief", "many")
+        self.open(rng, life, trainer, rng.choice(("", "", "", "lie", "labels", *flaws)))
+
+    def open(self, rng: Random, life: Life, trainer: str, flaw: str = "") -> Any:
+        """Unseal a trainer's model, with a flaw or a lie."""
+        model, salt = self.secrets[life.id, trainer]
+        data, held_out = self.data(life), self.held_out(life)
+        words = truth(data, life, model if len(model) == 2 else b"M\0", held_out)
+        labels = [data.groups[i].labels for i in held_out]
+        sender, samples = trainer, life.terms.samples
+        slot, i = rng.randrange(len(words)), rng.randrange(samples)
+        if flaw == "salt":
+            salt = keccak(salt)
+        elif flaw == "model":
+            model += b"\0"
+        elif flaw == "few":
+            words = words[:-1]
+        elif flaw == "many":
+            words = [*words, words[0]]
+        elif flaw == "lane" and samples < 32:
+            words[slot] = words[slot][:samples] + b"\1" + words[slot][samples + 1 :]
+        elif flaw == "class":
+            words[slot] = words[slot][:i] + bytes([life.terms.classes]) + words[slot][i + 1 :]
+        elif flaw == "low":
+            words = [word([(c + 1) % 4 for c in w[:samples]]) for w in labels]
+        elif flaw == "labels":
+            words = labels
+        elif flaw == "lie":
+            # one wrong answer made right, or a right one made wrong
+            wrong = [(s, j) for s, w in enumerate(words) for j in range(samples) if w[j] != labels[s][j]]
+            slot, i = rng.choice(wrong) if wrong else (slot, i)
+            words[slot] = words[slot][:i] + bytes([(words[slot][i] - 1) % 4]) + words[slot][i + 1 :]
+        elif flaw == "thief":
+            sender = self.anyone(rng)
+        return self.call("unseal", life.id, salt, words, model, sender=sender)
+
+    # ── anyone ──
+
+    def audit(self, rng: Random) -> None:
+        id = self.pick(rng, Phase.AUDIT)
+        life = self.life(id)
+        if life is None or life.model is None:
+            self.call("audit", id, 0, 1, [], b"", b"", sender=self.anyone(rng))
+            return
+        flaws = ("slot", "mask", "nothing", "predictions", "model", "samples", "gas")
+        flaw = rng.choice(("",) * 6 + flaws)
+        full = (1 << life.terms.samples) - 1
+        mask = rng.choice((full, full, 1 << rng.randrange(life.terms.samples), rng.randrange(full + 1)))
+        self.execute(rng, life, rng.randrange(life.terms.holdout), mask, flaw)
+
+    def execute(self, rng: Random, life: Life, slot: int, mask: int, flaw: str = "", sender: str | None = None) -> Any:
+        """Audit some samples, with a flaw."""
+        assert life.model is not None
+        predictions, model, samples = list(life.predictions), life.model, life.revealed[slot][1]
+        gas = None
+        if flaw == "slot":
+            slot = rng.choice((life.terms.holdout, HUGE))
+        elif flaw == "mask":
+            mask = rng.choice((mask | 1 << life.terms.samples, HUGE))
+        elif flaw == "nothing":
+            mask = 0 if life.candidate is None else rng.choice((0, life.executed[life.candidate, slot]))
+        elif flaw == "predictions":
+            predictions[0] = bytes([predictions[0][0] ^ 1]) + predictions[0][1:]
+        elif flaw == "model":
+            model = model[:1] + bytes([model[1] ^ 1]) if len(model) == 2 else b"M\0"
+        elif flaw == "samples":
+            samples = bytes([samples[0] ^ 4]) + samples[1:]
+        elif flaw == "gas":
+            gas = rng.choice((5_000, 20_000, 50_000, 60_000, 80_000, 100_000, 150_000))
+        args = (life.id, slot, mask, predictions, model, samples)
+        return self.call("audit", *args, sender=sender or self.anyone(rng), gas=gas)
+
+    def nominate(self, rng: Random) -> None:
+        id = self.pick(rng, Phase.NOMINATE)
+        life = self.life(id)
+        seals = [HUGE, len(life.seals) if life else 0, *(range(len(life.seals)) if life else ())]
+        self.call("nominate", id, rng.choice(seals), sender=self.anyone(rng))
+
+    def settle(self, rng: Random) -> None:
+        self.call("settle", self.pick(rng, Phase.SETTLE), sender=self.anyone(rng), value=rng.choice((0,) * 9 + (1,)))
+
+    def release(self, rng: Random) -> None:
+        late = (Phase.UNSEAL, Phase.AUDIT, Phase.NOMINATE, Phase.SETTLE, Phase.CLOSED)
+        id = self.pick(rng, *late)
+        life = self.life(id)
+        seals = [HUGE, *(range(len(life.seals) + 1) if life else ())]
+        self.call("release", id, rng.choice(seals), sender=self.anyone(rng))
+
+    def withdraw(self, rng: Random) -> None:
+        rich = [key for key, amount in self.model.credit.items() if amount]
+        token, owner = rng.choice(rich) if rich and rng.random() < 0.8 else (ETHER, self.anyone(rng))
+        to = rng.choice((owner, owner, self.anyone(rng), ETHER, self.market))
+        self.call("withdraw", token, to, sender=owner)
+
+    def give(self, rng: Random) -> None:
+        self.force(rng.choice((ETHER, self.coin)), rng.choice((1, 10**18)))
+
+    # ── time ──
+
+    def wait(self, rng: Random) -> None:
+        """A little time, or right to an edge."""
+        lives = [life for life in self.model.lives if life.phase != Phase.CLOSED]
+        if not lives or rng.random() < 0.2:
+            self.mine(rng.choice((1, 2, 5)), rng.choice((1, 12, 60, 600)))
+            return
+        self.to_edge(rng.choice(lives), rng.choice((-1, 0, 0, 0, 1)), far=rng.random() < 0.05)
+
+    def to_edge(self, life: Life, off: int, *, far: bool = False) -> None:
+        """To a challenge's next deadline or seed block, or the edge of its reach, give or take one."""
+        if life.ends is not None:
+            seconds = life.ends + off - self.model.now
+            if seconds > 0:
+                self.mine(1, seconds)
+        elif life.phase in (Phase.POSTED, Phase.DRAW):
+            edges = (life.seed_block, life.seed_block + 8192 if far else life.seed_block + 1, life.seed_block + 300)
+            blocks = edges[1 if far or off else 0] + off - self.model.block
+            if blocks > 0:
+                self.mine(blocks)
+
+    # ── whole lives ──
+
+    def lead(self, rng: Random) -> None:
+        """One life from post to payout, cut off anywhere, with any misbehaviour on the way."""
+        life = self.post(rng, replace(self.good_terms(rng), threshold=rng.choice((1, 1, 2))))
+        assert life is not None
+        if rng.random() < 0.06:
+            self.call("cancel", life.id, sender=life.poster)
+            return
+        wait = rng.choice((1, 1, 1, 1, 1, 1, 255, 256, 257, 300, 8191, 8192))
+        self.mine(SEED_DELAY + (0 if rng.random() < 0.1 else wait))
+        self.call("draw", life.id, sender=self.anyone(rng))
+        if life.phase != Phase.COMMIT:
+            return
+        trainers = rng.sample([self.who[t] for t in TRAINERS], rng.choice((0, 1, 2, 3, 3, 4, 4)))
+        for trainer in trainers:
+            good = bytes([77, rng.randrange(7)])
+            self.seal(rng, life.id, trainer, model=good if rng.random() < 0.85 else None)
+        self.to_edge(life, rng.choice((-1, 0, 0, 0, 0, 0, 0, 0, 0, 1)))
+        if not self._reveal_all(rng, life):
+            return
+        self._claim_all(rng, life)
+        self.to_edge(life, rng.choice((-1, 0, 0, 0, 0, 0, 0, 0, 0, 1)))
+        for _ in range(6):
+            if life.phase not in (Phase.UNSEAL, Phase.AUDIT, Phase.NOMINATE):
+                break
+            self._turn(rng, life)
+        if rng.random() < 0.9:
+            self.call("settle", life.id, sender=self.anyone(rng))
+        for index in range(len(life.seals)):
+            if rng.random() < 0.6:
+                self.call("release", life.id, index, sender=self.anyone(rng))
+        for token, owner in [key for key, amount in self.model.credit.items() if amount]:
+            if rng.random() < 0.5:
+                self.call("withdraw", token, owner, sender=owner)
+
+    def _reveal_all(self, rng: Random, life: Life) -> bool:
+        missing = rng.random() < 0.1
+        for n, index in enumerate(self.held_out(life) if life.phase == Phase.REVEAL else []):
+            if not (missing and n == 0):
+                self.show(rng, life, index)
+        if life.phase in (Phase.REVEAL, Phase.SETTLE) and rng.random() < 0.8:
+            self.to_edge(life, 0)
+            self.call("settle", life.id, sender=self.anyone(rng))
+        return life.phase == Phase.CLAIM
+
+    def _claim_all(self, rng: Random, life: Life) -> None:
+        for seal in life.seals:
+            honest, total = self.score(life, seal.trainer), life.terms.holdout * life.terms.samples
+            claim = life.terms.threshold if life.terms.rule == Rule.FIRST else honest
+            what = rng.random()
+            if what < 0.2:
+                claim = min(total, honest + 1)
+            if what < 0.9:
+                self.call("claim", life.id, claim, sender=seal.trainer)
+            if rng.random() < 0.1:
+                self.call("claim", life.id, claim, sender=seal.trainer)
+
+    def _turn(self, rng: Random, life: Life) -> None:
+        """The candidate's turn, or the search for the next one."""
+        if life.phase == Phase.NOMINATE:
+            for index in rng.sample(range(len(life.seals)), rng.randrange(len(life.seals) + 1)):
+                self.call("nominate", life.id, index, sender=self.anyone(rng))
+            self.to_edge(life, rng.choice((-1, 0, 0, 0)))
+            return
+        if life.phase == Phase.UNSEAL:
+            assert life.candidate is not None
+            trainer = life.seals[life.candidate].trainer
+            honest = self.score(life, trainer) >= life.seals[life.candidate].claim
+            flaw = rng.choice(("", "", "", "lie")) if honest else rng.choice(("lie", "labels"))
+            if rng.random() < 0.85:
+                self.open(rng, life, trainer, flaw)
+            if life.phase == Phase.UNSEAL:
+                self.to_edge(life, 0)
+            return
+        full = (1 << life.terms.samples) - 1
+        thorough = rng.random() < 0.75
+        for slot in range(life.terms.holdout):
+            if life.phase == Phase.AUDIT and (thorough or rng.random() < 0.5):
+                part = rng.randrange(full + 1)
+                for mask in (part, full & ~part) if rng.random() < 0.4 else (full,):
+                    if mask and life.phase == Phase.AUDIT:
+                        self.execute(rng, life, slot, mask)
+        if life.phase == Phase.AUDIT:
+            self.to_edge(life, rng.choice((-1, 0, 0)))
+
+
+ACTS = (
+    "post", "cancel", "draw", "commit", "reveal", "claim", "unseal", "audit",
+    "nominate", "settle", "release", "withdraw", "give", "wait",
+)  # fmt: skip
+
+
+@contextmanager
+def played(note: Callable[[str], None]) -> Iterator[Acts]:
+    """A game on an empty market, undone afterwards."""
+    chain = table().site.chain
+    with chain.active(), chain.env.anchor():
+        REACHED.examples += 1
+        yield Acts(note)
+
+
+OUTCOMES = {o.name for o in Outcome} - {"CANCELLED"}
+PHASES = {p.name for p in Phase}
+CALLS = {*ACTS[:12], "force"}
+EVENTS = {
+    "Posted", "Cancelled", "Drawn", "Committed", "Revealed", "HoldoutComplete", "Claimed", "Unsealed", "Audited",
+    "Fraud", "Defaulted", "Nominated", "Released", "Settled", "Credited", "Burned", "Withdrawn",
+}  # fmt: skip
+REFUSALS = {
+    *(f"terms: {cause}" for cause in (
+        "token has no code", "reward is zero", "poster bond is zero", "trainer bond is zero", "amount over 2**128 - 1",
+        "rule unknown", "root is empty", "too many groups", "hold-out is empty", "hold-out too large",
+        "nothing left to train on", "group is empty", "group too large", "threshold is zero", "threshold impossible",
+        "input bits", "too few classes", "too many classes", "sample is empty", "sample too large", "model is empty",
+        "model too large", "group and model too large", "window too short", "window too long",
+        "reveal window too short", "engine unknown",
+    )),
+    *(f"market: {cause}" for cause in ("no such challenge", "wrong phase", "not the poster")),
+    "draw: no hash of the seed block",
+    "commit: seal is empty", "commit: one seal per address",
+    *(f"reveal: {cause}" for cause in (
+        "wrong length of samples", "bad label word", "not the committed group", "group is not held out",
+        "already revealed",
+    )),
+    *(f"claim: {cause}" for cause in (
+        "caller has no seal", "already made", "below the threshold", "not the threshold", "more than all",
+    )),
+    *(f"unseal: {cause}" for cause in (
+        "not the candidate", "not the sealed model", "model too long", "wrong number of words", "bad prediction word",
+        "fewer right than claimed",
+    )),
+    *(f"audit: {cause}" for cause in (
+        "no such slot", "no such sample", "nothing new to execute", "not the predictions", "not the model",
+        "not the samples",
+    )),
+    *(f"engine: {cause}" for cause in ("wrong length", "not a model", "classes", "broken")),
+    "nominate: no standing claim", "nominate: not better",
+    "release: no bond", "release: too early", "release: the claim stands",
+    *(f"ledger: {cause}" for cause in (
+        "wrong amount of ether", "ether beside a token", "nothing to withdraw", "no receiver", "wrong amount left",
+    )),
+    "", "(out of gas)",
+}  # fmt: skip
+"""Every refusal the actors above can meet."""

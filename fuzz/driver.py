@@ -1,0 +1,420 @@
+"""Plays calls on the market and on its model side by side: same answer, same reason, same events, same state.
+
+Calls go straight to the virtual machine, without titanoboa's traceback of a revert, which would dominate the run.
+"""
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi import decode
+from eth_hash.auto import keccak
+from vyper.compiler.output import build_abi_output
+from vyper.warnings import VyperWarning
+
+from fuzz.model import Life, Market, Refused, Surroundings
+from fuzz.witness import Call, Witness
+from tests.world import HOUR, MOCKS, TRAINERS, Site, build_site, data_set, predicted
+from trainer import merkle
+from trainer.chain import BLOCKHASH_REACH, compile_contract
+from trainer.protocol import ETHER, Outcome, Phase, Terms
+
+WEALTH = 10**40
+HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
+# the runtime code that EIP-2935 fixes
+HISTORY_CODE = bytes.fromhex(
+    "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257"
+    "611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
+)
+SHAPES = ((6, 2, 5), (3, 1, 2), (4, 3, 1), (5, 2, 32), (9, 4, 3))
+"""Groups, hold-out, samples of the data sets in play."""
+ACTORS = ("poster", "auditor", "stranger", *TRAINERS)
+
+
+class Data:
+    """A committed data set."""
+
+    def __init__(self, groups: int, holdout: int, samples: int) -> None:
+        self.groups, self.holdout = data_set(groups, samples), holdout
+        self.tree = merkle.Tree([g.leaf for g in self.groups])
+        self.root, self.proof = self.tree.root, self.tree.proof
+
+
+@dataclass
+class Reached:
+    """How often what happened, over all examples of a run."""
+
+    calls: Counter[str]
+    refusals: Counter[str]
+    phases: Counter[str]
+    outcomes: Counter[str]
+    events: Counter[str]
+    examples: int = 0
+    gas: Any = None
+
+    @classmethod
+    def nothing(cls) -> "Reached":
+        return cls(Counter(), Counter(), Counter(), Counter(), Counter(), 0, defaultdict(int))
+
+
+REACHED = Reached.nothing()
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is deployed once: the site, the events by topic, the data sets by root, a contract that forces ether."""
+
+    site: Site
+    events: dict[bytes, tuple[str, list[tuple[str, bool]]]]
+    data: dict[bytes, Data]
+    forcer: Any
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    if entry["type"].startswith("tuple"):
+        return "(" + ",".join(_kind(part) for part in entry["components"]) + ")" + entry["type"][5:]
+    return str(entry["type"])
+
+
+@cache
+def table() -> Table:
+    """Deploy everything, once a process."""
+    site = build_site()
+    events = {}
+    for entry in build_abi_output(site.market.compiler_data):
+        if entry["type"] == "event":
+            kinds = [(_kind(part), part["indexed"]) for part in entry["inputs"]]
+            signature = f"{entry['name']}({','.join(kind for kind, _ in kinds)})"
+            events[keccak(signature.encode())] = entry["name"], kinds
+    site.chain.env.set_code(HISTORY, HISTORY_CODE)
+    with site.chain.active():
+        for name in ACTORS:
+            owner = site.chain.account(name, WEALTH)
+            site.token.mint(owner, WEALTH)
+            site.token.approve(site.market.address, 2**256 - 1, sender=owner)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VyperWarning)  # selfdestruct is deprecated, and the point
+            forcer = compile_contract(MOCKS / "Forcer.vy")
+            assert forcer.compiler_data.bytecode
+    data = {d.root: d for d in (Data(*shape) for shape in SHAPES)}
+    return Table(site, events, data, forcer)
+
+
+@cache
+def block_hash(number: int) -> bytes:
+    return table().site.chain.block_hash(number)
+
+
+def fault(model: bytes, terms: Terms) -> str | None:
+    """Why `StepEngine` refuses a model."""
+    if len(model) != 2:
+        return "engine: wrong length"
+    if model[:1] not in b"MRG":
+        return "engine: not a model"
+    return None if terms.classes == 4 else "engine: classes"
+
+
+def classify(model: bytes, sample: int) -> int | None:
+    """What `StepEngine` predicts; None where it reverts."""
+    return predicted(model, sample) if model[:1] == b"M" else None
+
+
+class Game:
+    """One example: the market and its model from an empty start. Use inside `played()`."""
+
+    def __init__(self, note: Callable[[str], None] = lambda text: None) -> None:
+        self.table, self.note = table(), note
+        site = self.table.site
+        self.chain, self.env, self.contract, self.token = site.chain, site.chain.env, site.market, site.token
+        self.env.sstore_trace.clear()
+        self.env.sha3_trace.clear()
+        self.market, self.engine, self.coin = (x.address.lower() for x in (site.market, site.engine, site.token))
+        self.who = {name: self.chain.account(name).lower() for name in ACTORS}
+        self.names = {address: name for name, address in self.who.items()}
+        around = Surroundings(
+            market=self.market,
+            chain_id=self.chain.chain_id,
+            min_window=HOUR,
+            engines={self.engine},
+            tokens={self.coin},
+            block_hash=block_hash,
+            data=self.table.data,
+            fault=fault,
+            classify=classify,
+        )
+        self.model = Market(around, self.chain.now, self.chain.block)
+        self.witness = Witness()
+        self.secrets: dict[tuple[int, str], tuple[bytes, bytes]] = {}
+        self.forced: Counter[str] = Counter()
+        self.purses = {(token, a): WEALTH for token in (ETHER, self.coin) for a in self.who.values()}
+
+    # ── time ──
+
+    def mine(self, blocks: int = 1, seconds: int | None = None) -> None:
+        """Let blocks and seconds pass; every challenge must be in the phase the rules put it in."""
+        seconds = 12 * blocks if seconds is None else seconds
+        self.note(f"mine({blocks}, {seconds})")
+        patch = self.env.evm.patch
+        patch.block_number += blocks
+        patch.timestamp += seconds
+        block = patch.block_number
+        patch.prev_hashes = [block_hash(n) for n in range(block - 1, max(0, block - BLOCKHASH_REACH) - 1, -1)]
+        self.model.pass_time(blocks, seconds)
+        for life in self.model.lives:
+            if BLOCKHASH_REACH < block - life.seed_block <= 8191:
+                word = int.from_bytes(block_hash(life.seed_block), "big")
+                self.env.set_storage(HISTORY, life.seed_block % 8191, word)
+            self.check_clock(life)
+
+    # ── calls ──
+
+    def send(self, name: str, args: tuple[Any, ...], sender: str, value: int, gas: int | None) -> Any:
+        """One call on the chain: the computation."""
+        encoded = tuple(a.as_tuple() if isinstance(a, Terms) else a for a in args)
+        data = bytes(getattr(self.contract, name).prepare_calldata(*encoded))
+        return self.env.execute_code(to_address=self.market, sender=sender, data=data, value=value, gas=gas)
+
+    def call(self, name: str, *args: Any, sender: str, value: int = 0, gas: int | None = None) -> Any:
+        """One call on both sides, compared; what it returned, or the `Refused` it met."""
+        shown = ", ".join(short(self.names.get(a, a) if isinstance(a, str) else a) for a in args)
+        self.note(f"{name}({shown}) by {self.names[sender]}" + (f", {value} wei" if value else ""))
+        done = self.send(name, args, sender, value, gas)
+        answer: Any
+        if gas is not None and done.is_error and not bytes(done.output):
+            REACHED.refusals["(out of gas)"] += 1
+            self.check_state(args[0])
+            return Refused("")
+        try:
+            answer = self.model.call(name, args, sender, value)
+        except Refused as refused:
+            answer = refused
+        got = reason(done) if done.is_error else None
+        expected = answer.reason if isinstance(answer, Refused) else None
+        assert got == expected, f"answer of {name}: market {got!r}, rules {expected!r}"
+        if isinstance(answer, Refused):
+            REACHED.refusals[answer.reason] += 1
+            if name not in ("post", "withdraw") and args[0] < len(self.model.lives):
+                self.check_clock(self.model.lives[args[0]])
+            return answer
+        self._compare(name, args, sender, value, done, answer)
+        return answer
+
+    def _compare(self, name: str, args: tuple[Any, ...], sender: str, value: int, done: Any, answer: Any) -> None:
+        if answer is not None:
+            assert int.from_bytes(done.output, "big") == answer, f"result of {name}"
+        logs = [log for log in done.get_log_entries() if log[0] == bytes.fromhex(self.market[2:])]
+        events = [self.decode(topics, data) for _, topics, data in logs]
+        assert events == self.model.events, f"events of {name}: market {events}, rules {self.model.events}"
+        REACHED.calls[name] += 1
+        REACHED.events.update(event[0] for event in events)
+        REACHED.outcomes.update(Outcome(event[2]).name for event in events if event[0] == "Settled")
+        REACHED.gas[name] = max(REACHED.gas[name], done.get_gas_used())
+        raw = b"".join(b"".join(t.to_bytes(32, "big") for t in topics) + data for _, topics, data in logs)
+        self.witness.see(Call(name, sender, value, args, events, raw))
+        if name == "withdraw":
+            token, to = args
+            self.purses[token, to] += answer
+            self.check_money(token, sender)
+            return
+        life = self.model.lives[answer if name == "post" else args[0]]
+        token = life.terms.token
+        if name in ("post", "commit"):
+            self.purses[token, sender] -= {
+                "post": life.terms.reward + life.terms.poster_bond,
+                "commit": life.terms.trainer_bond + life.terms.seal_fee,
+            }[name]
+        if name == "post":
+            assert self.read("terms_of", life.id) == flat(life.terms.as_tuple())
+        self.check_state(life.id)
+        self.check_money(token, sender, *(event[2] for event in events if event[0] == "Credited"))
+
+    def decode(self, topics: Any, data: bytes) -> tuple[Any, ...]:
+        """An event as name and values in the order of its declaration."""
+        name, kinds = self.table.events[topics[0].to_bytes(32, "big")]
+        plain = iter(decode([kind for kind, indexed in kinds if not indexed], data))
+        indexed_words = iter(topics[1:])
+        values = []
+        for kind, indexed in kinds:
+            if indexed:
+                (value,) = decode([kind], next(indexed_words).to_bytes(32, "big"))
+            else:
+                value = next(plain)
+            values.append(value)
+        return name, *values
+
+    def force(self, token: str, amount: int) -> None:
+        """Give the market money it did not ask for."""
+        self.note(f"force({short(token)}, {amount})")
+        with self.chain.active():
+            if token == ETHER:
+                self.env.set_balance(self.env.eoa, self.env.get_balance(self.env.eoa) + amount)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # selfdestruct again
+                    self.table.forcer.deploy(self.contract.address, value=amount)
+            else:
+                self.token.mint(self.contract.address, amount)
+        self.forced[token] += amount
+        REACHED.calls["force"] += 1
+        self.check_money(token)
+
+    # ── comparisons ──
+
+    def read(self, name: str, *args: Any) -> list[int]:
+        """The words a view answers."""
+        data = bytes(getattr(self.contract, name).prepare_calldata(*args))
+        done = self.env.execute_code(to_address=self.market, data=data, is_modifying=False)
+        assert not done.is_error, f"{name}{args} reverted"
+        out = bytes(done.output)
+        return [int.from_bytes(out[i : i + 32], "big") for i in range(0, len(out), 32)]
+
+    def check_clock(self, life: Life) -> None:
+        """One phase at every instant: the one the rules know."""
+        REACHED.phases[Phase(life.phase).name or ""] += 1
+        phase, ends, seals, leader, candidate, unaudited, outcome = self.read("clock_of", life.id)
+        assert Phase(phase) == life.phase, f"phase: market {Phase(phase)!r}, rules {life.phase!r}"
+        if life.ends is not None:
+            assert ends == life.ends, f"end of {life.phase!r}: market {ends}, rules {life.ends}"
+        assert (seals, leader, candidate) == (
+            len(life.seals),
+            0 if life.leader is None else life.leader + 1,
+            0 if life.candidate is None else life.candidate + 1,
+        ), "clock: seals, leader, candidate"
+        assert unaudited == life.unaudited, "clock: samples left to audit"
+        assert outcome == life.outcome, "clock: outcome"
+
+    def check_state(self, id: int) -> None:
+        """All that can be read of a challenge."""
+        life = self.model.lives[id]
+        self.check_clock(life)
+        assert self.read("challenge", id) == flat(self.model.challenge_view(life)), "challenge"
+        for index in range(len(life.seals) + 1):
+            assert self.read("seals", id, index) == flat(self.model.seal_view(life, index)), f"seal {index}"
+        if life.candidate is not None:
+            for slot in range(life.terms.holdout):
+                assert self.read("executed", id, life.candidate, slot) == [life.executed[life.candidate, slot]]
+
+    def check_everything(self) -> None:
+        """All that can be read, of every challenge and every actor."""
+        assert self.read("challenges") == [len(self.model.lives)]
+        for life in self.model.lives:
+            self.check_state(life.id)
+            for slot in range(life.terms.holdout):
+                labels, samples = life.revealed.get(slot, (bytes(32), b""))
+                digest = keccak(samples) if samples else bytes(32)
+                assert self.read("holdout", life.id, slot) == flat((labels, digest)), "hold-out"
+                for index in range(len(life.seals)):
+                    assert self.read("executed", life.id, index, slot) == [life.executed[index, slot]], "executed"
+            for address in self.who.values():
+                place = [i + 1 for i, seal in enumerate(life.seals) if seal.trainer == address]
+                assert self.read("seal_of", life.id, address) == (place or [0]), "seal of"
+        for token in (ETHER, self.coin):
+            self.check_money(token, *self.who.values())
+
+    def check_money(self, token: str, *owners: str) -> None:
+        """Solvency: the market holds escrow, credits and burned sums; more only by what was forced on it."""
+        books = tuple(self.read(column, token)[0] for column in ("escrowed", "credited", "burned"))
+        assert books == self.model.sums(token), f"books: market {books}, rules {self.model.sums(token)}"
+        holds = self.holds(token, self.market)
+        assert holds == sum(books) + self.forced[token], f"solvency: holds {holds}, books {books}"
+        for owner in owners:
+            assert self.read("credit", token, owner) == [self.model.credit[token, owner]], "credit"
+            assert self.holds(token, owner) == self.purses[token, owner], "purse"
+
+    def holds(self, token: str, owner: str) -> int:
+        """Somebody's money outside the market's books."""
+        if token == ETHER:
+            return int(self.env.get_balance(owner))
+        data = bytes(self.token.balanceOf.prepare_calldata(owner))
+        return int.from_bytes(self.env.execute_code(to_address=self.coin, data=data, is_modifying=False).output, "big")
+
+    def probe(self, life: Life) -> None:
+        """One phase: of the calls that belong to a phase, only those of the present one do not answer "wrong phase"."""
+        empty, i = bytes(32), life.id
+        calls = {
+            "cancel": (i,),
+            "draw": (i,),
+            "commit": (i, empty),
+            "reveal": (i, 0, empty, empty, [], b""),
+            "claim": (i, 0),
+            "unseal": (i, empty, [], b""),
+            "audit": (i, 2**256 - 1, 0, [], b"", b""),
+            "nominate": (i, 2**256 - 1),
+            "settle": (i,),
+        }
+        allowed = dict(zip(calls, list(Phase)[:9], strict=True))
+        for name, args in calls.items():
+            if name in ("draw", "settle") and allowed[name] == life.phase:
+                continue  # would succeed; that they do is seen elsewhere
+            done = self.send(name, args, self.who["stranger"], 0, None)
+            assert done.is_error, f"one phase: {name} took garbage"
+            late = reason(done) == "market: wrong phase"
+            assert late == (allowed[name] != life.phase), f"one phase: {name} in {life.phase!r}: {reason(done)!r}"
+        self.check_state(life.id)
+
+    # ── exit ──
+
+    def leave(self) -> None:
+        """From here, time and calls that nobody can refuse empty the market."""
+        self.check_everything()
+        stranger = self.who["stranger"]
+        rounds = 0
+        while any(life.phase != Phase.CLOSED for life in self.model.lives):
+            for life in self.model.lives:
+                if life.phase == Phase.SETTLE:
+                    self.call("settle", life.id, sender=stranger)
+            open_lives = [life for life in self.model.lives if life.phase != Phase.CLOSED]
+            if any(life.ends is None for life in open_lives):
+                self.mine(8192)
+            elif open_lives:
+                self.mine(1, max(1, max(life.ends or 0 for life in open_lives) - self.model.now))
+            rounds += 1
+            assert rounds < 50, "exit: the market never empties"
+        for life in self.model.lives:
+            for index, seal in enumerate(life.seals):
+                if seal.bond:
+                    self.call("release", life.id, index, sender=stranger)
+        for token in (ETHER, self.coin):
+            assert self.read("escrowed", token) == [0], "exit: something is still escrowed"
+        self.witness.exited()
+        for token, owner in [key for key, amount in self.model.credit.items() if amount]:
+            self.call("withdraw", token, owner, sender=owner)
+        for token in (ETHER, self.coin):
+            assert self.holds(token, self.market) == self.read("burned", token)[0] + self.forced[token], "exit: a rest"
+        self.check_everything()
+        slots = self.env.sstore_trace.get(self.contract.address, ())
+        stored = b"".join(self.env.evm.get_storage_slot(self.contract.address, slot) for slot in slots)
+        self.witness.privacy(stored)
+
+
+def reason(done: Any) -> str:
+    """A revert's reason; empty if it gives none."""
+    output = bytes(done.output)
+    if not output:
+        return ""
+    assert output[:4] == keccak(b"Error(string)")[:4], f"unexpected revert data {output.hex()}"
+    return str(decode(["string"], output[4:])[0])
+
+
+def flat(value: Any) -> list[int]:
+    """A static value as the words of its ABI encoding."""
+    if isinstance(value, tuple):
+        return [word for part in value for word in flat(part)]
+    if isinstance(value, str):
+        return [int(value, 16)]
+    if isinstance(value, bytes):
+        return [int.from_bytes(value, "big")]
+    return [int(value)]
+
+
+def short(value: Any) -> str:
+    """An argument as a note shows it."""
+    if isinstance(value, bytes):
+        return value.rstrip(b"\0").hex()[:16] or "0"
+    if isinstance(value, Terms):
+        return f"Terms({value.groups}/{value.holdout}/{value.samples} {value.rule!r} full={value.full_audit})"
+    if isinstance(value, list | tuple):
+        return f"[{len(value)}]"
+    return str(value)
