@@ -1,5 +1,5 @@
-#pragma version 0.4.3
-#pragma optimize gas
+# pragma version 0.4.3
+# pragma optimize gas
 """
 @title DenseEngine: runs integer networks of dense layers
 @license MIT
@@ -22,13 +22,14 @@
 """
 
 from .interfaces import IEngine
+
 # a block of terms from chunks
 from .modules import dense_lanes
+
 # header and geometry
 from .modules import dense_shape
 
 implements: IEngine
-
 
 MAX_BYTES: constant(uint256) = 122880
 MAX_GROUP: constant(uint256) = 32
@@ -56,10 +57,10 @@ PAIRS_8: constant(uint256) = max_value(uint256) // 257
 PAIRS_16: constant(uint256) = max_value(uint256) // 65537
 
 # gas of one sample, see _cost
-GAS_CALL: constant(uint256) = 300_000
-GAS_LAYER: constant(uint256) = 10_000
-GAS_INPUT: constant(uint256) = 4_000
-GAS_BUNDLE: constant(uint256) = 4_000
+GAS_CALL: constant(uint256) = 345_000
+GAS_LAYER: constant(uint256) = 5_000
+GAS_INPUT: constant(uint256) = 8_000
+GAS_BUNDLE: constant(uint256) = 4_200
 GAS_MEET: constant(uint256) = 8_000
 
 LANE_64: constant(uint256) = 2**64 - 1
@@ -189,13 +190,11 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
         total += mask >> i & 1
     if total == 0:
         return empty(bytes32)
-
     # samples shorter than a word, at its upper end
     short: uint256 = 0
     if len(samples) < 32:
         for i: uint256 in range(len(samples), bound=32):
             short |= convert(slice(samples, i, 1), uint256) << (248 - 8 * i)
-
     plan: dense_shape.Plan = empty(dense_shape.Plan)
     from_: uint256[4] = empty(uint256[4])
     xb: uint256[BLOCK] = empty(uint256[BLOCK])
@@ -287,7 +286,7 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                                 if rest < 32:
                                     v = v >> (256 - 8 * rest) << (256 - 8 * rest)
                                 from_[u] = v
-                        # shifts are at most 16 + 256
+                            # shifts are at most 16 + 256
                         words.append(
                             dense_lanes._spread(
                                 from_[0] >> unsafe_add(place[4], above),
@@ -300,9 +299,9 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                             )
                         )
 
-            # z * sum x of every sample: the sum of the words, modulo 2**stride - 1, is the sum of all lanes.
-            # Lanes: 432 * 255 < 2**24, 256 * 15 < 2**16;
-            # sums: 4096 * 255 < 2**24 - 1, 4096 * 15 < 2**16 - 1.
+                # z * sum x of every sample: the sum of the words, modulo 2**stride - 1, is the sum of all lanes.
+                # Lanes: 432 * 255 < 2**24, 256 * 15 < 2**16;
+                # sums: 4096 * 255 < 2**24 - 1, 4096 * 15 < 2**16 - 1.
             for s: uint256 in range(n, bound=MAX_GROUP):
                 v = 0
                 for b: uint256 in range(blocks, bound=MAX_BLOCKS):
@@ -343,7 +342,6 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                 out_blocks = (plan.rows + lanes * BLOCK - 1) // (lanes * BLOCK)
                 for i: uint256 in range(out_blocks * n, bound=MAX_WORDS):
                     words.append(empty(uint256[BLOCK]))
-
             cut = low * ((1 << shape.weight_bits) - 1)
             for g: uint256 in range((plan.rows + BUNDLE - 1) // BUNDLE, bound=MAX_BUNDLES):
                 sums = empty(uint256[MAX_GROUP])
@@ -377,52 +375,64 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                         for s: uint256 in range(n, bound=MAX_GROUP):
                             xb = words[unsafe_add(first, s)]
                             d0 = unsafe_add(
-                                unsafe_add(unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])),
-                                    unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])),
-                                ), unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[4], wb[0][4]), unsafe_mul(xb[5], wb[0][5])),
-                                    unsafe_add(unsafe_mul(xb[6], wb[0][6]), unsafe_mul(xb[7], wb[0][7])),
-                                )),
+                                unsafe_add(
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])),
+                                        unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])),
+                                    ),
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[4], wb[0][4]), unsafe_mul(xb[5], wb[0][5])),
+                                        unsafe_add(unsafe_mul(xb[6], wb[0][6]), unsafe_mul(xb[7], wb[0][7])),
+                                    ),
+                                ),
                                 unsafe_add(
                                     unsafe_add(unsafe_mul(xb[8], wb[0][8]), unsafe_mul(xb[9], wb[0][9])),
                                     unsafe_add(unsafe_mul(xb[10], wb[0][10]), unsafe_mul(xb[11], wb[0][11])),
                                 ),
                             )
                             d1 = unsafe_add(
-                                unsafe_add(unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])),
-                                    unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])),
-                                ), unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[4], wb[1][4]), unsafe_mul(xb[5], wb[1][5])),
-                                    unsafe_add(unsafe_mul(xb[6], wb[1][6]), unsafe_mul(xb[7], wb[1][7])),
-                                )),
+                                unsafe_add(
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])),
+                                        unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])),
+                                    ),
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[4], wb[1][4]), unsafe_mul(xb[5], wb[1][5])),
+                                        unsafe_add(unsafe_mul(xb[6], wb[1][6]), unsafe_mul(xb[7], wb[1][7])),
+                                    ),
+                                ),
                                 unsafe_add(
                                     unsafe_add(unsafe_mul(xb[8], wb[1][8]), unsafe_mul(xb[9], wb[1][9])),
                                     unsafe_add(unsafe_mul(xb[10], wb[1][10]), unsafe_mul(xb[11], wb[1][11])),
                                 ),
                             )
                             d2 = unsafe_add(
-                                unsafe_add(unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])),
-                                    unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])),
-                                ), unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[4], wb[2][4]), unsafe_mul(xb[5], wb[2][5])),
-                                    unsafe_add(unsafe_mul(xb[6], wb[2][6]), unsafe_mul(xb[7], wb[2][7])),
-                                )),
+                                unsafe_add(
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])),
+                                        unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])),
+                                    ),
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[4], wb[2][4]), unsafe_mul(xb[5], wb[2][5])),
+                                        unsafe_add(unsafe_mul(xb[6], wb[2][6]), unsafe_mul(xb[7], wb[2][7])),
+                                    ),
+                                ),
                                 unsafe_add(
                                     unsafe_add(unsafe_mul(xb[8], wb[2][8]), unsafe_mul(xb[9], wb[2][9])),
                                     unsafe_add(unsafe_mul(xb[10], wb[2][10]), unsafe_mul(xb[11], wb[2][11])),
                                 ),
                             )
                             d3 = unsafe_add(
-                                unsafe_add(unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])),
-                                    unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])),
-                                ), unsafe_add(
-                                    unsafe_add(unsafe_mul(xb[4], wb[3][4]), unsafe_mul(xb[5], wb[3][5])),
-                                    unsafe_add(unsafe_mul(xb[6], wb[3][6]), unsafe_mul(xb[7], wb[3][7])),
-                                )),
+                                unsafe_add(
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])),
+                                        unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])),
+                                    ),
+                                    unsafe_add(
+                                        unsafe_add(unsafe_mul(xb[4], wb[3][4]), unsafe_mul(xb[5], wb[3][5])),
+                                        unsafe_add(unsafe_mul(xb[6], wb[3][6]), unsafe_mul(xb[7], wb[3][7])),
+                                    ),
+                                ),
                                 unsafe_add(
                                     unsafe_add(unsafe_mul(xb[8], wb[3][8]), unsafe_mul(xb[9], wb[3][9])),
                                     unsafe_add(unsafe_mul(xb[10], wb[3][10]), unsafe_mul(xb[11], wb[3][11])),
@@ -435,10 +445,22 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                         # the other terms are zero
                         for s: uint256 in range(n, bound=MAX_GROUP):
                             xb = words[unsafe_add(first, s)]
-                            d0 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])), unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])))
-                            d1 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])), unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])))
-                            d2 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])), unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])))
-                            d3 = unsafe_add(unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])), unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])))
+                            d0 = unsafe_add(
+                                unsafe_add(unsafe_mul(xb[0], wb[0][0]), unsafe_mul(xb[1], wb[0][1])),
+                                unsafe_add(unsafe_mul(xb[2], wb[0][2]), unsafe_mul(xb[3], wb[0][3])),
+                            )
+                            d1 = unsafe_add(
+                                unsafe_add(unsafe_mul(xb[0], wb[1][0]), unsafe_mul(xb[1], wb[1][1])),
+                                unsafe_add(unsafe_mul(xb[2], wb[1][2]), unsafe_mul(xb[3], wb[1][3])),
+                            )
+                            d2 = unsafe_add(
+                                unsafe_add(unsafe_mul(xb[0], wb[2][0]), unsafe_mul(xb[1], wb[2][1])),
+                                unsafe_add(unsafe_mul(xb[2], wb[2][2]), unsafe_mul(xb[3], wb[2][3])),
+                            )
+                            d3 = unsafe_add(
+                                unsafe_add(unsafe_mul(xb[0], wb[3][0]), unsafe_mul(xb[1], wb[3][1])),
+                                unsafe_add(unsafe_mul(xb[2], wb[3][2]), unsafe_mul(xb[3], wb[3][3])),
+                            )
                             sums[s] = unsafe_add(
                                 sums[s], d0 >> top | d1 >> top << 64 | d2 >> top << 128 | d3 >> top << 192
                             )
@@ -486,7 +508,7 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                             # the element exists where one of these rows does
                             if v != 0:
                                 words[unsafe_add(next_first, s)][next_element] |= v
-            # the last bundle may have less than four rows
+                            # the last bundle may have less than four rows
             row -= ((plan.rows + BUNDLE - 1) // BUNDLE * BUNDLE - plan.rows) * plan.row_bytes
             base = next_base
 
@@ -497,9 +519,7 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
 
 @external
 @view
-def logits(
-    model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], index: uint256
-) -> DynArray[int256, MAX_CLASSES]:
+def logits(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], index: uint256) -> DynArray[int256, MAX_CLASSES]:
     """
     @notice Accumulators of the last layer for one sample: slow and plain, weight by weight, for auditors and tests.
     @param model A model that `validate` accepts.
@@ -545,9 +565,7 @@ def logits(
                     lane = i % plan.lanes
                 at = 256 - 8 * plan.chunk_bytes + plan.stride * (plan.lanes - 1 - lane)
                 at += shape.weight_bits * (term % plan.depth)
-                chunk: uint256 = extract32(
-                    model, row + term // plan.depth * plan.chunk_bytes, output_type=uint256
-                )
+                chunk: uint256 = extract32(model, row + term // plan.depth * plan.chunk_bytes, output_type=uint256)
                 stored: uint256 = chunk >> at & ((1 << shape.weight_bits) - 1)
                 acc += (convert(stored, int256) - z) * inputs[i]
             row += plan.row_bytes

@@ -268,10 +268,10 @@ def decode(data: bytes) -> Network:
 MAX_COST: Final = 12_000_000
 _BLOCK: Final = 12
 _BUNDLE: Final = 4
-_GAS_CALL: Final = 300_000
-_GAS_LAYER: Final = 10_000
-_GAS_INPUT: Final = 4_000
-_GAS_BUNDLE: Final = 4_000
+_GAS_CALL: Final = 345_000
+_GAS_LAYER: Final = 5_000
+_GAS_INPUT: Final = 8_000
+_GAS_BUNDLE: Final = 4_200
 _GAS_MEET: Final = 8_000
 
 

@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title dense_lanes: words of lanes, for dense models
 @license MIT

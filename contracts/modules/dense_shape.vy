@@ -1,4 +1,4 @@
-#pragma version 0.4.3
+# pragma version 0.4.3
 """
 @title dense_shape: header and geometry of a dense model
 @license MIT
@@ -6,7 +6,6 @@
     The first 32 bytes of a model say everything about its shape; where each byte stands follows from them.
     The format is in `contracts/README.md`.
 """
-
 
 MAX_LAYERS: constant(uint256) = 7
 MAX_WIDTH: constant(uint256) = 4096
