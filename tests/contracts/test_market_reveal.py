@@ -154,7 +154,9 @@ def test_bad_label_words_are_refused(world: World, challenge: int) -> None:
 def test_a_committed_group_with_bad_labels_cannot_be_revealed(world: World) -> None:
     """A poster who commits labels out of range, or hides one in an unused lane, loses his bond: nobody can reveal them."""
     for lane, value in ((0, 4), (SAMPLES, 1)):
-        world.groups = [replace(g, labels=g.labels[:lane] + bytes([value]) + g.labels[lane + 1 :]) for g in world.groups]
+        world.groups = [
+            replace(g, labels=g.labels[:lane] + bytes([value]) + g.labels[lane + 1 :]) for g in world.groups
+        ]
         world.tree = merkle.Tree([g.leaf for g in world.groups])
         challenge = world.open(root=world.tree.root)
         world.commit(challenge, world.trainers[0], quality(0))
