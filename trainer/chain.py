@@ -1,4 +1,4 @@
-"""A chain inside this process, through titanoboa: blocks, clock, deployments, and the gas a real transaction would pay."""
+"""A chain inside this process, through titanoboa: blocks, clock, deployments, and what a real transaction would pay."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -140,9 +140,7 @@ class MarketClient:
 
     # ── anyone ──
 
-    def audit(
-        self, challenge: int, slot: int, mask: int, shown: Unsealed, samples: bytes, *, sender: str
-    ) -> Receipt:
+    def audit(self, challenge: int, slot: int, mask: int, shown: Unsealed, samples: bytes, *, sender: str) -> Receipt:
         """Execute samples of one group; returns whether the predictions are right."""
         return self._send(
             self.contract.audit, challenge, slot, mask, list(shown.predictions), shown.model, samples, sender=sender

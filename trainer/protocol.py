@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from enum import IntFlag
 
-from eth_abi import encode
+from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 ETHER = "0x0000000000000000000000000000000000000000"

@@ -1,8 +1,8 @@
 """The split: the keyed permutation of `contracts/modules/split.vy`, both ways.
 
-An unbalanced Feistel network over Z_a x Z_b, a = ceil(sqrt G), b = ceil(G / a), walked along its cycle until the image is
-below G (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). A group whose image is below H is held out,
-and the image is its slot.
+An unbalanced Feistel network over Z_a x Z_b, a = ceil(sqrt G), b = ceil(G / a), walked along its cycle until the image
+is below G (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). A group whose image is below H is held
+out, and the image is its slot.
 """
 
 from math import isqrt
