@@ -1,9 +1,8 @@
 """draw: the seed, the key, and the split it gives."""
 
+import boa
 from eth_abi import encode
 from eth_hash.auto import keccak
-
-import boa
 
 from tests.unchanged import refused
 from tests.world import GROUPS, HOLDOUT, HOUR, World

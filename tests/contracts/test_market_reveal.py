@@ -130,7 +130,7 @@ def test_empty_leaves_beyond_the_groups_are_no_groups(world: World, challenge: i
 
 
 def test_an_inner_node_is_no_group(world: World, challenge: int) -> None:
-    """A shorter tree with the same root does not pass: leaves and nodes have different prefixes and proofs one length."""
+    """A shorter tree with the same root does not pass: leaves and nodes differ by prefix, and proofs have one length."""
     g = world.held_out(challenge)[0]
     with refused(world, "reveal: not the committed group"):
         reveal(world, challenge, replace(g, index=g.index >> 1), world.tree.proof(g.index)[1:])
@@ -152,7 +152,7 @@ def test_bad_label_words_are_refused(world: World, challenge: int) -> None:
 
 
 def test_a_committed_group_with_bad_labels_cannot_be_revealed(world: World) -> None:
-    """A poster who commits labels out of range, or hides one in an unused lane, loses his bond: nobody can reveal them."""
+    """Labels out of range, or hidden in an unused lane, cannot be revealed by anyone, though they are in the root."""
     for lane, value in ((0, 4), (SAMPLES, 1)):
         world.groups = [
             replace(g, labels=g.labels[:lane] + bytes([value]) + g.labels[lane + 1 :]) for g in world.groups
