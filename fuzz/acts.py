@@ -14,6 +14,7 @@ from eth_hash.auto import keccak
 from fuzz.driver import ACTORS, REACHED, Data, Game, table
 from fuzz.model import Life, Refused
 from tests.world import HOUR, TRAINERS, predicted
+from trainer import split
 from trainer.protocol import ETHER, SEED_DELAY, Outcome, Phase, Rule, Terms, Windows, seal_hash
 
 HUGE = 2**256 - 1
@@ -59,6 +60,10 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
 )
 """Changes of good terms, each against one bound."""
 
+REVEAL_FLAWS = ("salt", "labels", "lane", "class", "samples", "length", "index", "proof", "short")
+UNSEAL_FLAWS = ("salt", "model", "few", "many", "lane", "class", "low", "thief")
+AUDIT_FLAWS = ("slot", "mask", "nothing", "predictions", "model", "samples", "gas")
+
 
 def word(classes: list[int] | bytes) -> bytes:
     return bytes(classes).ljust(32, b"\0")
@@ -95,8 +100,7 @@ class Acts(Game):
 
     def held_out(self, life: Life) -> list[int]:
         """Held-out groups in the order of their slots."""
-        answers = {self.read("slot_of", life.id, g)[0]: g for g in range(life.terms.groups)}
-        return [answers[slot] for slot in range(life.terms.holdout)]
+        return split.holdout(life.key, life.terms.groups, life.terms.holdout)
 
     # ── poster ──
 
@@ -131,8 +135,8 @@ class Acts(Game):
             ),
         )
 
-    def bad_terms(self, rng: Random) -> Terms:
-        terms, changes = self.good_terms(rng), dict(rng.choice(BAD_TERMS))
+    def bad_terms(self, rng: Random, change: dict[str, Any] | None = None) -> Terms:
+        terms, changes = self.good_terms(rng), dict(rng.choice(BAD_TERMS) if change is None else change)
         windows = {name: changes.pop(name) for name in list(changes) if hasattr(terms.windows, name)}
         return replace(terms, windows=replace(terms.windows, **windows), **changes)
 
@@ -266,8 +270,7 @@ class Acts(Game):
         trainer = rng.choice(sealed)
         if life.candidate is not None and rng.random() < 0.9:
             trainer = life.seals[life.candidate].trainer
-        flaws = ("salt", "model", "few", "lane", "class", "low", "thief", "many")
-        self.open(rng, life, trainer, rng.choice(("", "", "", "lie", "labels", *flaws)))
+        self.open(rng, life, trainer, rng.choice(("", "", "", "lie", "labels", *UNSEAL_FLAWS)))
 
     def open(self, rng: Random, life: Life, trainer: str, flaw: str = "") -> Any:
         """Unseal a trainer's model, with a flaw or a lie."""
@@ -310,8 +313,7 @@ class Acts(Game):
         if life is None or life.model is None:
             self.call("audit", id, 0, 1, [], b"", b"", sender=self.anyone(rng))
             return
-        flaws = ("slot", "mask", "nothing", "predictions", "model", "samples", "gas")
-        flaw = rng.choice(("",) * 6 + flaws)
+        flaw = rng.choice(("",) * 6 + AUDIT_FLAWS)
         full = (1 << life.terms.samples) - 1
         mask = rng.choice((full, full, 1 << rng.randrange(life.terms.samples), rng.randrange(full + 1)))
         self.execute(rng, life, rng.randrange(life.terms.holdout), mask, flaw)
@@ -403,10 +405,14 @@ class Acts(Game):
         for trainer in trainers:
             good = bytes([77, rng.randrange(7)])
             self.seal(rng, life.id, trainer, model=good if rng.random() < 0.85 else None)
+            if rng.random() < 0.2:
+                self.meddle(rng, life)
+        self.noise(rng)
         self.to_edge(life, rng.choice((-1, 0, 0, 0, 0, 0, 0, 0, 0, 1)))
         if not self._reveal_all(rng, life):
             return
         self._claim_all(rng, life)
+        self.noise(rng)
         self.to_edge(life, rng.choice((-1, 0, 0, 0, 0, 0, 0, 0, 0, 1)))
         for _ in range(6):
             if life.phase not in (Phase.UNSEAL, Phase.AUDIT, Phase.NOMINATE):
@@ -421,9 +427,32 @@ class Acts(Game):
             if rng.random() < 0.5:
                 self.call("withdraw", token, owner, sender=owner)
 
+    def noise(self, rng: Random) -> None:
+        """Now and then somebody tries what the phase allows, mostly wrongly."""
+        for _ in range(rng.choice((0, 0, 1, 3))):
+            getattr(self, rng.choice(ACTS[:-2]))(rng)
+
+    def meddle(self, rng: Random, life: Life) -> None:
+        """Somebody bends the call that this life waits for."""
+        candidate = None if life.candidate is None else life.seals[life.candidate].trainer
+        if life.phase == Phase.REVEAL:
+            self.show(rng, life, rng.randrange(life.terms.groups), rng.choice(("", *REVEAL_FLAWS)))
+        elif life.phase == Phase.CLAIM:
+            total = life.terms.holdout * life.terms.samples
+            score = rng.choice((0, life.terms.threshold - 1, total + 1, HUGE))
+            self.call("claim", life.id, score, sender=self.anyone(rng))
+        elif life.phase == Phase.UNSEAL and candidate is not None:
+            self.open(rng, life, candidate, rng.choice(UNSEAL_FLAWS))
+        elif life.phase == Phase.AUDIT:
+            self.execute(rng, life, rng.randrange(life.terms.holdout), 1, rng.choice(AUDIT_FLAWS))
+        elif life.phase == Phase.COMMIT:
+            self.seal(rng, life.id, self.anyone(rng), rng.choice(("empty", "more", "less", "none")))
+
     def _reveal_all(self, rng: Random, life: Life) -> bool:
         missing = rng.random() < 0.1
         for n, index in enumerate(self.held_out(life) if life.phase == Phase.REVEAL else []):
+            if rng.random() < 0.3:
+                self.meddle(rng, life)
             if not (missing and n == 0):
                 self.show(rng, life, index)
         if life.phase in (Phase.REVEAL, Phase.SETTLE) and rng.random() < 0.8:
@@ -438,6 +467,8 @@ class Acts(Game):
             what = rng.random()
             if what < 0.2:
                 claim = min(total, honest + 1)
+            if rng.random() < 0.3:
+                self.meddle(rng, life)
             if what < 0.9:
                 self.call("claim", life.id, claim, sender=seal.trainer)
             if rng.random() < 0.1:
@@ -454,6 +485,8 @@ class Acts(Game):
             assert life.candidate is not None
             trainer = life.seals[life.candidate].trainer
             honest = self.score(life, trainer) >= life.seals[life.candidate].claim
+            if rng.random() < 0.4:
+                self.meddle(rng, life)
             flaw = rng.choice(("", "", "", "lie")) if honest else rng.choice(("lie", "labels"))
             if rng.random() < 0.85:
                 self.open(rng, life, trainer, flaw)
@@ -464,6 +497,8 @@ class Acts(Game):
         thorough = rng.random() < 0.75
         for slot in range(life.terms.holdout):
             if life.phase == Phase.AUDIT and (thorough or rng.random() < 0.5):
+                if rng.random() < 0.4:
+                    self.meddle(rng, life)
                 part = rng.randrange(full + 1)
                 for mask in (part, full & ~part) if rng.random() < 0.4 else (full,):
                     if mask and life.phase == Phase.AUDIT:

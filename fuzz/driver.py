@@ -18,7 +18,7 @@ from vyper.warnings import VyperWarning
 from fuzz.model import Life, Market, Refused, Surroundings
 from fuzz.witness import Call, Witness
 from tests.world import HOUR, MOCKS, TRAINERS, Site, build_site, data_set, predicted
-from trainer import merkle
+from trainer import merkle, split
 from trainer.chain import BLOCKHASH_REACH, compile_contract
 from trainer.protocol import ETHER, Outcome, Phase, Terms
 
@@ -99,6 +99,9 @@ def table() -> Table:
             warnings.simplefilter("ignore", VyperWarning)  # selfdestruct is deprecated, and the point
             forcer = compile_contract(MOCKS / "Forcer.vy")
             assert forcer.compiler_data.bytecode
+    # titanoboa would dump the whole storage of a contract it knows at every revert
+    for contract in (site.market, site.engine, site.token):
+        site.chain.env._contracts.pop(contract.address.canonical_address)
     data = {d.root: d for d in (Data(*shape) for shape in SHAPES)}
     return Table(site, events, data, forcer)
 
@@ -167,7 +170,8 @@ class Game:
             if BLOCKHASH_REACH < block - life.seed_block <= 8191:
                 word = int.from_bytes(block_hash(life.seed_block), "big")
                 self.env.set_storage(HISTORY, life.seed_block % 8191, word)
-            self.check_clock(life)
+            if life.phase != Phase.CLOSED:
+                self.check_clock(life)
 
     # ── calls ──
 
@@ -226,6 +230,11 @@ class Game:
                 "post": life.terms.reward + life.terms.poster_bond,
                 "commit": life.terms.trainer_bond + life.terms.seal_fee,
             }[name]
+        if name == "draw":
+            for g in range(life.terms.groups):
+                slot = split.slot_of(life.key, g, life.terms.groups)
+                assert self.read("slot_of", life.id, g) == [slot], "split: slot"
+                assert self.read("is_holdout", life.id, g) == [slot < life.terms.holdout], "split: hold-out"
         if name == "post":
             assert self.read("terms_of", life.id) == flat(life.terms.as_tuple())
         self.check_state(life.id)
