@@ -22,7 +22,6 @@ Uint8 = npt.NDArray[np.uint8]
 
 MOMENTUM = 0.9
 EPSILON = 1e-5
-STRETCHES = (1.0, 2**0.25, 2**0.5, 2**0.75)
 
 
 class Affine(NamedTuple):
@@ -181,69 +180,41 @@ def calibrate(
     samples: quantised training rows; uint8, shape (n, inputs).
 
     Activations: the 99.9th percentile of a layer's positive values still fits. Weights: of the five exponents from the
-    one where the largest weight just fits, that with the least squared error. A hidden layer may also be stretched, and
-    the layer after it shrunk as much, which changes no class: of four stretches between two powers of two, the one
-    whose integers come closest to the real activations.
+    one where the largest weight just fits, that with the least squared error.
     """
-    fitted: list[_Fit] = []
-    shrink = 1.0
-    exponent = input_bits
+    weight_exponents: list[int] = []
+    activation_exponents: list[int] = []
+    exponent_in = input_bits
     x: Float64 = samples.astype(np.float64) * 2.0**-input_bits
     for number, layer in enumerate(layers):
-        layer = Affine(layer.weights / shrink, layer.bias)
-        last = number == len(layers) - 1
-        candidates = [
-            _fit(Affine(layer.weights * stretch, layer.bias * stretch), x, exponent, weight_bits, activation_bits, last)
-            for stretch in ((1.0,) if last else STRETCHES)
-        ]
-        chosen = min(range(len(candidates)), key=lambda i: candidates[i].error)
-        best = candidates[chosen]
-        fitted.append(best)
-        if not last:
-            shrink = STRETCHES[chosen]
-            exponent = best.activation_exponent
-            x = np.maximum(x @ best.layer.weights + best.layer.bias, 0)
+        exponent = _weight_exponent(layer.weights, integer.quantum(weight_bits))
+        if number < len(layers) - 1:
+            x = np.maximum(x @ layer.weights + layer.bias, 0)
+            high = float(np.percentile(x[x > 0], 99.9)) if (x > 0).any() else 1.0
+            activation = int(np.floor(np.log2((2**activation_bits - 0.5) / high)))
+            # the shift must not be negative
+            exponent = max(exponent, activation - exponent_in)
+            activation_exponents.append(activation)
+            exponent_in = activation
+        weight_exponents.append(exponent)
     return QuantisedMLP(
-        [fit.layer for fit in fitted],
-        weight_exponents=[fit.weight_exponent for fit in fitted],
-        activation_exponents=[fit.activation_exponent for fit in fitted[:-1]],
+        layers,
+        weight_exponents=weight_exponents,
+        activation_exponents=activation_exponents,
         input_bits=input_bits,
         activation_bits=activation_bits,
         weight_bits=weight_bits,
     )
 
 
-class _Fit(NamedTuple):
-    """A layer with its exponents; error: mean squared, relative to the mean square of its real activations."""
-
-    layer: Affine
-    weight_exponent: int
-    activation_exponent: int
-    error: float
-
-
-def _fit(layer: Affine, x: Float64, exponent_in: int, weight_bits: int, activation_bits: int, last: bool) -> _Fit:
-    """Exponents of one layer for real inputs x, which are integers over 2**exponent_in."""
-    largest = integer.quantum(weight_bits)
-    biggest = max(float(np.abs(layer.weights).max()), 1e-12)
+def _weight_exponent(weights: Float64, largest: int) -> int:
+    """The power of two by which weights become integers in [-largest, largest] with the least squared error."""
+    biggest = max(float(np.abs(weights).max()), 1e-12)
     fits = int(np.floor(np.log2(largest / biggest)))
-    exponent = min(
-        range(fits, fits + 5), key=lambda e: float(np.mean((_rounded(layer, e, largest) - layer.weights) ** 2))
-    )
-    if last:
-        return _Fit(layer, exponent, 0, 0.0)
-    real = np.maximum(x @ layer.weights + layer.bias, 0)
-    high = float(np.percentile(real[real > 0], 99.9)) if (real > 0).any() else 1.0
-    activation = int(np.floor(np.log2((2**activation_bits - 0.5) / high)))
-    # the shift must not be negative
-    exponent = max(exponent, activation - exponent_in)
-    found = (x @ _rounded(layer, exponent, largest) + layer.bias) * 2.0**activation
-    found = np.clip(np.floor(found + 0.5), 0, 2**activation_bits - 1) * 2.0**-activation
-    error = float(np.mean((found - real) ** 2) / max(float(np.mean(real**2)), 1e-12))
-    return _Fit(layer, exponent, activation, error)
 
+    def squared_error(exponent: int) -> float:
+        scale = 2.0**exponent
+        rounded = np.clip(np.rint(weights * scale), -largest, largest) / scale
+        return float(np.mean((rounded - weights) ** 2))
 
-def _rounded(layer: Affine, exponent: int, largest: int) -> Float64:
-    scale = 2.0**exponent
-    rounded: Float64 = np.clip(np.rint(layer.weights * scale), -largest, largest) / scale
-    return rounded
+    return min(range(fits, fits + 5), key=squared_error)

@@ -245,3 +245,15 @@ def test_impossible_packages_are_refused(dataset: Dataset, arguments: dict, reas
 def test_unknown_groups_are_refused(package: Package) -> None:
     with pytest.raises(PackageError, match="no group 12; this package has groups 0 to 11"):
         package.group(12)
+
+
+@pytest.mark.parametrize("labels", [b"\x03" + bytes(31), bytes(SIZE) + b"\x01" + bytes(31 - SIZE)])
+def test_labels_that_no_market_takes_are_refused(package: Package, tmp_path: Path, labels: bytes) -> None:
+    samples = [package.group(index).samples for index in range(12)]
+    words = [package.group(index).labels for index in range(11)]
+    bad = Package(
+        manifest=package.manifest, labels=[*words, labels], samples=samples, shuffle_seed=0, salt_seed=bytes(32)
+    )
+    bad.save(tmp_path / "p")
+    with pytest.raises(PackageError, match="group 11: label word 0x.* is none for 8 of 3 classes"):
+        Package.load(tmp_path / "p")

@@ -57,8 +57,10 @@ def test_a_wild_value_does_not_flatten_a_column() -> None:
 
 
 def test_a_rare_feature_keeps_its_few_values() -> None:
-    data = table([[0.0]] * 999 + [[1.0]])
-    assert fit(data, bits=1).apply(data.features)[-1].max() == 1
+    data = table([[0.0, 1.0]] * 999 + [[1.0, 0.0]])
+    quantiser = fit(data, bits=1)
+    assert quantiser.ranges == ((0.0, 1.0), (0.0, 1.0))
+    assert quantiser.apply(data.features)[[0, -1], :2].tolist() == [[0, 1], [1, 0]]
 
 
 @given(
