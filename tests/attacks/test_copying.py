@@ -169,7 +169,7 @@ def test_a_seal_is_bound_to_everything_it_names(world: World, field: str) -> Non
 
 
 def test_a_copied_fraud_proof_pays_one_bounty_only(world: World) -> None:
-    """The copier takes the bounty: who is paid cannot be told apart in a public mempool. Fraud is stopped either way."""
+    """The copier takes the bounty, as nothing in a public mempool tells the two apart; fraud is stopped either way."""
     ada = world.trainers[0]
     challenge = world.to_lie(ada)
     assert not world.audit_lie(challenge, ada, 0, sender=world.stranger)

@@ -1,4 +1,4 @@
-"""audit: what is executed is recorded, one wrong sample is fraud, and everything shown must be what was shown before."""
+"""audit: what is executed is recorded, one wrong sample is fraud, and nothing but what was shown before is used."""
 
 import boa
 import pytest

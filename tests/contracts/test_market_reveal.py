@@ -130,7 +130,7 @@ def test_empty_leaves_beyond_the_groups_are_no_groups(world: World, challenge: i
 
 
 def test_an_inner_node_is_no_group(world: World, challenge: int) -> None:
-    """A shorter tree with the same root does not pass: leaves and nodes differ by prefix, and proofs have one length."""
+    """A shorter tree with the same root does not pass: leaves and nodes differ by prefix, proofs have one length."""
     g = world.held_out(challenge)[0]
     with refused(world, "reveal: not the committed group"):
         reveal(world, challenge, replace(g, index=g.index >> 1), world.tree.proof(g.index)[1:])
