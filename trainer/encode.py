@@ -30,6 +30,16 @@ HEADER: Final = struct.Struct(">4s5B8H6BB")
 MAX_MODEL_BYTES: Final = 120 * 1024
 MAX_GROUP: Final = 32
 
+# the engine's gas, see `cost`: what one sample may take, then the parts
+MAX_COST: Final = 12_000_000
+_BLOCK: Final = 12
+_BUNDLE: Final = 4
+_GAS_CALL: Final = 345_000
+_GAS_LAYER: Final = 5_000
+_GAS_INPUT: Final = 8_000
+_GAS_BUNDLE: Final = 4_200
+_GAS_MEET: Final = 8_000
+
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
@@ -263,16 +273,6 @@ def decode(data: bytes) -> Network:
     if gas > MAX_COST:
         raise EncodingError(f"one sample costs up to {gas} gas; at most {MAX_COST} are allowed")
     return network
-
-
-MAX_COST: Final = 12_000_000
-_BLOCK: Final = 12
-_BUNDLE: Final = 4
-_GAS_CALL: Final = 345_000
-_GAS_LAYER: Final = 5_000
-_GAS_INPUT: Final = 8_000
-_GAS_BUNDLE: Final = 4_200
-_GAS_MEET: Final = 8_000
 
 
 def cost(network: Network) -> int:
