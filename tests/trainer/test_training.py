@@ -1,5 +1,7 @@
 """Training: good enough, repeatable, honest about what it measures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,22 @@ def test_validation_rows_are_not_trained_on_and_choose_the_network(rows: tuple[n
     assert result.validation_accuracy == max(scores)
     assert round(result.validation_accuracy * 143) == pytest.approx(result.validation_accuracy * 143)
     assert epochs[-1].loss < epochs[0].loss
+
+
+def test_the_best_epoch_wins_and_the_later_of_equals(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.zeros((100, 8), np.uint8), (np.arange(100) % 5 == 0).astype(np.uint8)
+    shown: list[integer.Network] = []
+
+    def scripted(network: integer.Network, samples: np.ndarray) -> np.ndarray:
+        shown.append(network)
+        return np.full(len(samples), (1, 0, 0, 1)[len(shown) - 1], np.uint8)
+
+    monkeypatch.setattr(integer, "predict", scripted)
+    result = train(x, y, recipe=replace(QUICK, quantised_epochs=12), seed=0, validation=0.5)
+    assert len(shown) == 4
+    assert result.network is shown[2]
+    assert result.validation_accuracy is not None
+    assert result.validation_accuracy > 0.5
 
 
 def test_without_validation_the_last_network_counts(rows: tuple[np.ndarray, ...]) -> None:
