@@ -407,3 +407,31 @@ class World:
         """Audit a candidate who unsealed predictions that are all right."""
         lie = self.lie(challenge, liar)
         return self.audit(challenge, liar, slot, mask, predictions=lie, sender=sender, **options)
+
+    def ripe_calls(self, caller: str) -> dict[str, bytes]:
+        """Calldata that `caller` could send to the market now with success: what a callback would try."""
+        market, ben = self.market, self.trainers[1]
+        self.chain.env.set_balance(caller, 1000 * ETH)
+        deserted, withheld = self.open(), self.open()
+        self.commit(withheld, ben, quality(0))
+        for _ in range(2):
+            self.pass_phase(withheld)
+        market.cancel(self.post(sender=caller), sender=caller)
+        drawable, token = self.post(), self.token.address
+        committable = self.open(token=token)
+        self.token.mint(caller, 1000 * ETH)
+        self.token.approve(market.address, 2**256 - 1, sender=caller)
+        calls = {
+            "draw": market.draw.prepare_calldata(drawable),
+            "settle": market.settle.prepare_calldata(deserted),
+            "release": market.release.prepare_calldata(withheld, 0),
+            "withdraw": market.withdraw.prepare_calldata(ETHER, self.stranger),
+            "post": market.post.prepare_calldata(self.terms(token=token, reward=1, poster_bond=1).as_tuple()),
+            "commit": market.commit.prepare_calldata(committable, b"\x01" * 32),
+            "credit": market.credit.prepare_calldata(ETHER, caller),
+        }
+        for name, data in calls.items():
+            with self.chain.env.anchor():
+                result = self.chain.env.execute_code(market.address, sender=caller, data=data)
+                assert not result.is_error, f"{name} is not ripe"
+        return calls
