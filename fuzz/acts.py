@@ -60,6 +60,7 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
 )
 """Changes of good terms, each against one bound."""
 
+BAD_MODELS = (b"R\0", b"X\0", b"X\3", b"M", b"M" * 65)
 REVEAL_FLAWS = ("salt", "labels", "lane", "class", "samples", "length", "index", "proof", "short")
 UNSEAL_FLAWS = ("salt", "model", "few", "many", "lane", "class", "low", "thief")
 AUDIT_FLAWS = ("slot", "mask", "nothing", "predictions", "model", "samples", "gas")
@@ -212,7 +213,7 @@ class Acts(Game):
         """Commit a model, or something that is none."""
         life = self.life(id)
         if model is None:
-            model = rng.choice((b"M\0", b"M\1", b"M\4", bytes([77, rng.randrange(9)]), b"R\0", b"X\0", b"M", b"M" * 65))
+            model = rng.choice((b"M\0", b"M\1", b"M\4", bytes([77, rng.randrange(9)]), *BAD_MODELS))
         salt = keccak(b"%d %s" % (id % 2**64, trainer.encode()))
         seal = seal_hash(
             chain_id=self.chain.chain_id, market=self.market, challenge=id, trainer=trainer, model=model, salt=salt
@@ -404,7 +405,7 @@ class Acts(Game):
         trainers = rng.sample([self.who[t] for t in TRAINERS], rng.choice((0, 1, 2, 3, 3, 4, 4)))
         for trainer in trainers:
             good = bytes([77, rng.randrange(7)])
-            self.seal(rng, life.id, trainer, model=good if rng.random() < 0.85 else None)
+            self.seal(rng, life.id, trainer, model=good if rng.random() < 0.8 else rng.choice(BAD_MODELS))
             if rng.random() < 0.2:
                 self.meddle(rng, life)
         self.noise(rng)
@@ -426,6 +427,25 @@ class Acts(Game):
         for token, owner in [key for key, amount in self.model.credit.items() if amount]:
             if rng.random() < 0.5:
                 self.call("withdraw", token, owner, sender=owner)
+
+    def broken_models(self, rng: Random) -> None:
+        """Each sort of bad model becomes candidate alone and is shown."""
+        for model in BAD_MODELS:
+            terms = replace(self.good_terms(rng), threshold=1, classes=4)
+            life = self.post(rng, terms)
+            assert life is not None
+            self.mine(SEED_DELAY + 1)
+            self.call("draw", life.id, sender=life.poster)
+            trainer = self.anyone(rng)
+            self.seal(rng, life.id, trainer, model=model)
+            self.to_edge(life, 0)
+            for index in self.held_out(life):
+                self.show(rng, life, index)
+            self.call("claim", life.id, 1, sender=trainer)
+            self.to_edge(life, 0)
+            self.open(rng, life, trainer, "labels")
+            if life.phase == Phase.AUDIT:
+                self.execute(rng, life, 0, 1)
 
     def noise(self, rng: Random) -> None:
         """Now and then somebody tries what the phase allows, mostly wrongly."""
@@ -500,7 +520,7 @@ class Acts(Game):
                 if rng.random() < 0.4:
                     self.meddle(rng, life)
                 part = rng.randrange(full + 1)
-                for mask in (part, full & ~part) if rng.random() < 0.4 else (full,):
+                for mask in (part, rng.choice((full, full & ~part))) if rng.random() < 0.5 else (full,):
                     if mask and life.phase == Phase.AUDIT:
                         self.execute(rng, life, slot, mask)
         if life.phase == Phase.AUDIT:

@@ -152,7 +152,18 @@ class Game:
         self.witness = Witness()
         self.secrets: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self.forced: Counter[str] = Counter()
+        self.broken = False
+        """A comparison failed: what comes after means nothing."""
+        self.gas = 0
+        """Gas inside the last call that succeeded."""
         self.purses = {(token, a): WEALTH for token in (ETHER, self.coin) for a in self.who.values()}
+
+    def enroll(self, name: str) -> str:
+        """One more actor, with ether."""
+        address = self.chain.account(name, WEALTH).lower()
+        self.who[name], self.names[address] = address, name
+        self.purses |= {(ETHER, address): WEALTH, (self.coin, address): 0}
+        return address
 
     # ── time ──
 
@@ -160,6 +171,7 @@ class Game:
         """Let blocks and seconds pass; every challenge must be in the phase the rules put it in."""
         seconds = 12 * blocks if seconds is None else seconds
         self.note(f"mine({blocks}, {seconds})")
+        self.broken = True
         patch = self.env.evm.patch
         patch.block_number += blocks
         patch.timestamp += seconds
@@ -172,6 +184,7 @@ class Game:
                 self.env.set_storage(HISTORY, life.seed_block % 8191, word)
             if life.phase != Phase.CLOSED:
                 self.check_clock(life)
+        self.broken = False
 
     # ── calls ──
 
@@ -183,6 +196,12 @@ class Game:
 
     def call(self, name: str, *args: Any, sender: str, value: int = 0, gas: int | None = None) -> Any:
         """One call on both sides, compared; what it returned, or the `Refused` it met."""
+        self.broken = True
+        answer = self._call(name, args, sender, value, gas)
+        self.broken = False
+        return answer
+
+    def _call(self, name: str, args: tuple[Any, ...], sender: str, value: int, gas: int | None) -> Any:
         shown = ", ".join(short(self.names.get(a, a) if isinstance(a, str) else a) for a in args)
         self.note(f"{name}({shown}) by {self.names[sender]}" + (f", {value} wei" if value else ""))
         done = self.send(name, args, sender, value, gas)
@@ -215,7 +234,8 @@ class Game:
         REACHED.calls[name] += 1
         REACHED.events.update(event[0] for event in events)
         REACHED.outcomes.update(Outcome(event[2]).name for event in events if event[0] == "Settled")
-        REACHED.gas[name] = max(REACHED.gas[name], done.get_gas_used())
+        self.gas = int(done.get_gas_used())
+        REACHED.gas[name] = max(REACHED.gas[name], self.gas)
         raw = b"".join(b"".join(t.to_bytes(32, "big") for t in topics) + data for _, topics, data in logs)
         self.witness.see(Call(name, sender, value, args, events, raw))
         if name == "withdraw":
