@@ -4,8 +4,8 @@
 @title DenseEngine: runs integer networks of dense layers
 @license MIT
 @notice
-    `validate` proves that a byte string is a model, once. `predict` then runs samples, as many as the caller's gas allows,
-    and cannot fail. The file format is in `README.md`, the arithmetic in `trainer/integer.py`.
+    `validate` proves that a byte string is a model, once. `predict` then runs samples, as many as the caller's gas
+    allows, and cannot fail. The file format is in `README.md`, the arithmetic in `trainer/integer.py`.
 
     How a row meets a sample. One 256-bit multiplication is a dot product: with input m in lane m of one word and weight
     m in lane k-1-m of the other, lane k-1 of the product is the sum of input m times weight m. Weights are stored with
@@ -48,7 +48,7 @@ MAX_ROWS: constant(uint256) = 4096
 MAX_CHUNKS: constant(uint256) = 144
 MAX_TERMS: constant(uint256) = 432
 # blocks at a time, of all samples and layers
-MAX_WORDS: constant(uint256) = 288
+MAX_WORDS: constant(uint256) = 192
 
 # even fields of 2, 4, 8 and 16 bits
 PAIRS_2: constant(uint256) = max_value(uint256) // 5
@@ -57,7 +57,7 @@ PAIRS_8: constant(uint256) = max_value(uint256) // 257
 PAIRS_16: constant(uint256) = max_value(uint256) // 65537
 
 # gas of one sample, see _cost
-GAS_CALL: constant(uint256) = 345_000
+GAS_CALL: constant(uint256) = 295_000
 GAS_LAYER: constant(uint256) = 5_000
 GAS_INPUT: constant(uint256) = 8_000
 GAS_BUNDLE: constant(uint256) = 4_200
@@ -130,8 +130,8 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
                     any |= any >> 2
                 any |= any >> 1
                 assert any & fields == real, "engine: lanes not canonical"
-                # A field without its highest bit is a negative weight f - z: |f - z| = z - f = f + z - 2 f. Else f - z are
-                # the low bits. Nothing leaves a field: f < z, and the result is at most z - 1.
+                # A field without its highest bit is a negative weight f - z: |f - z| = z - f = f + z - 2 f. Else f - z
+                # are the low bits. Nothing leaves a field: f < z, and the result is at most z - 1.
                 negative: uint256 = real ^ (v >> (w - 1) & fields)
                 below: uint256 = v & unsafe_mul(negative, unsafe_sub(z, 1))
                 v = unsafe_sub(unsafe_add(v & lows, unsafe_mul(negative, z)), unsafe_mul(below, 2))
@@ -196,14 +196,18 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
         for i: uint256 in range(len(samples), bound=32):
             short |= convert(slice(samples, i, 1), uint256) << (248 - 8 * i)
     plan: dense_shape.Plan = empty(dense_shape.Plan)
+    # where the terms of a block are found, and chunks read from there
+    place: uint256[8] = empty(uint256[8])
     from_: uint256[4] = empty(uint256[4])
+    # a block of one sample, and of four rows
     xb: uint256[BLOCK] = empty(uint256[BLOCK])
     wb: uint256[BLOCK][BUNDLE] = empty(uint256[BLOCK][BUNDLE])
+    # of four rows: the biases; of each sample: the sums, z * sum x, and the best class with its accumulator
     bias: uint256[BUNDLE] = empty(uint256[BUNDLE])
     sums: uint256[MAX_GROUP] = empty(uint256[MAX_GROUP])
     offsets: uint256[MAX_GROUP] = empty(uint256[MAX_GROUP])
     best: uint256[MAX_GROUP] = empty(uint256[MAX_GROUP])
-    # position in the model, and where the layer's inputs begin in words
+    # where the bundle begins in the model, and the layer's inputs in words
     row: uint256 = 32
     base: uint256 = 0
     d0: uint256 = 0
@@ -216,15 +220,16 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
     v: uint256 = 0
     z: uint256 = 1 << (shape.weight_bits - 1)
     top: uint256 = 0
-    cut: uint256 = 0
     low: uint256 = 0
+    # the lanes of a term, and the unused bits below a chunk
+    cut: uint256 = 0
     above: uint256 = 0
-    place: uint256[8] = empty(uint256[8])
+    # the inputs of all layers; last and no larger than useful, because memory is paid up to its declared end
     words: DynArray[uint256[BLOCK], MAX_WORDS] = []
     result: uint256 = 0
 
-    # As many samples at a time as fit into `words`: memory is paid up to the end of what is declared. A model within
-    # 120 KiB has less than 3,614 rows, so a sample takes at most 36 + 3614 / 120 + 6 blocks.
+    # As many samples at a time as fit into `words`. A model within 120 KiB has less than 3,614 rows, so a sample takes
+    # at most 36 + 3614 / 120 + 6 blocks.
     each: uint256 = 0
     for layer: uint256 in range(shape.layers, bound=MAX_LAYERS):
         plan = dense_shape._plan(shape, layer)
@@ -286,9 +291,9 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                                 if rest < 32:
                                     v = v >> (256 - 8 * rest) << (256 - 8 * rest)
                                 from_[u] = v
-                            # shifts are at most 16 + 256
                         words.append(
                             dense_lanes._spread(
+                                # a shift is at most 256 + 16
                                 from_[0] >> unsafe_add(place[4], above),
                                 from_[1] >> unsafe_add(place[5], above),
                                 from_[2] >> unsafe_add(place[6], above),
@@ -302,6 +307,8 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                 # z * sum x of every sample: the sum of the words, modulo 2**stride - 1, is the sum of all lanes.
                 # Lanes: 432 * 255 < 2**24, 256 * 15 < 2**16;
                 # sums: 4096 * 255 < 2**24 - 1, 4096 * 15 < 2**16 - 1.
+
+
             for s: uint256 in range(n, bound=MAX_GROUP):
                 v = 0
                 for b: uint256 in range(blocks, bound=MAX_BLOCKS):
@@ -370,7 +377,8 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                         else:
                             wb[r] = empty(uint256[BLOCK])
                     first: uint256 = base + b * n
-                    # No carry leaves a lane: 12 products, see dense_lanes. The sums of all blocks: 4096 * 255 * 255 < 2**64.
+                    # No carry leaves a lane: 12 products, see dense_lanes. The sums of all blocks stay below
+                    # 4096 * 255 * 255 < 2**64.
                     if plan.terms > BLOCK * b + 4:
                         for s: uint256 in range(n, bound=MAX_GROUP):
                             xb = words[unsafe_add(first, s)]
@@ -509,6 +517,8 @@ def predict(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], mask: uint256) -
                             if v != 0:
                                 words[unsafe_add(next_first, s)][next_element] |= v
                             # the last bundle may have less than four rows
+
+
             row -= ((plan.rows + BUNDLE - 1) // BUNDLE * BUNDLE - plan.rows) * plan.row_bytes
             base = next_base
 
