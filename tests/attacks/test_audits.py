@@ -77,7 +77,7 @@ def test_too_little_gas_changes_nothing(world: World, honest: bool) -> None:
     samples = world.held_out(challenge)[0].samples
     before = picture(world)
     results = []
-    for gas in (*range(1_000, 60_000, 4_000), *range(60_000, 260_000, 2_500), 400_000, 1_000_000):
+    for gas in (*range(1_000, 60_000, 8_000), *range(60_000, 260_000, 5_000), 400_000, 1_000_000):
         with world.chain.env.anchor():
             try:
                 found = world.market.audit(

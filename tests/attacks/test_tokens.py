@@ -160,7 +160,7 @@ def test_two_tokens_never_share_a_column(world: World) -> None:
     world.assert_over(world.token.address)
 
 
-@pytest.mark.filterwarnings("ignore:SELFDESTRUCT:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:SELFDESTRUCT:DeprecationWarning", "ignore:.selfdestruct. is deprecated")
 @pytest.mark.parametrize("amount", [1, ETH, 10**30])
 def test_forced_ether_belongs_to_nobody_and_disturbs_nothing(world: World, amount: int) -> None:
     ada = world.trainers[0]
