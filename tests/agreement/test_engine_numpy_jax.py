@@ -92,3 +92,24 @@ def test_a_full_group_in_several_turns(engine: Engine) -> None:
     network = random_network((1000, 6, 3), input_bits=8, activation_bits=8)
     samples = random_group(network, 32)
     assert classes_of(engine.predict(network, samples), 32).tolist() == integer.predict(network, samples).tolist()
+
+
+@pytest.mark.parametrize("terms", [1, 4, 5, 12, 13, 17])
+@pytest.mark.parametrize(("lanes", "bits"), [(16, 4), (10, 8)])
+def test_every_term_of_a_block_counts(engine: Engine, terms: int, lanes: int, bits: int) -> None:
+    """The last input of a row, alone in its term, decides between two classes that are equal but for one unit."""
+    hidden = lanes * (terms - 1) + 1
+    network = random_network((8, hidden, 2), input_bits=bits, activation_bits=bits)
+    first, last = network.layers
+    weights = last.weights.copy()
+    weights[-1] = [3, -4]
+    samples = random_group(network, 1)
+    # every activation is 1 or more
+    first = replace(first, weights=abs(first.weights), bias=abs(first.bias) + 8)
+    network = replace(network, layers=(first, replace(last, weights=weights)))
+    level = integer.logits(network, samples)[0]
+    for winner in (0, 1):
+        bias = last.bias - level
+        bias[1] += winner
+        decided = replace(network, layers=(first, replace(last, weights=weights, bias=bias)))
+        assert engine.predict(decided, samples)[0] == winner
