@@ -92,7 +92,7 @@ def test_a_posters_own_engine_cannot_turn_on_the_candidate(world: World) -> None
         world.post(engine=own.address)
 
 
-def test_a_default_model_shows_nothing_of_the_model(world: World) -> None:
+def test_a_candidate_who_defaults_shows_nothing_of_his_model(world: World) -> None:
     challenge = claimed(world, quality(0))
     for _ in range(2):
         world.pass_phase(challenge)
