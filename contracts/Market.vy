@@ -582,7 +582,9 @@ def _now(id: uint256) -> (phases.Clock, uint256):
     assert stored.phase != empty(phases.Phase), "market: no such challenge"
     if stored.phase == phases.Phase.DRAW:
         return phases._drawing(stored, self.challenge[id].seed_block), 0
-    if stored.phase in (phases.Phase.SETTLE | phases.Phase.CLOSED) or block.timestamp < stored.ends:
+    if stored.phase == phases.Phase.CLOSED:
+        stored.ends = phases.FOREVER
+    if block.timestamp < stored.ends:
         return stored, 0
     return phases._at(stored, self.terms_of[id].windows, self.terms_of[id].full_audit)
 

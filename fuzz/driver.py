@@ -23,6 +23,7 @@ from trainer.chain import BLOCKHASH_REACH, compile_contract
 from trainer.protocol import ETHER, Outcome, Phase, Terms
 
 WEALTH = 10**40
+FOREVER = 2**256 - 1
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
 # the runtime code that EIP-2935 fixes
 HISTORY_CODE = bytes.fromhex(
@@ -304,8 +305,8 @@ class Game:
         REACHED.phases[Phase(life.phase).name or ""] += 1
         phase, ends, seals, leader, candidate, unaudited, outcome = self.read("clock_of", life.id)
         assert Phase(phase) == life.phase, f"phase: market {Phase(phase)!r}, rules {life.phase!r}"
-        if life.ends is not None:
-            assert ends == life.ends, f"end of {life.phase!r}: market {ends}, rules {life.ends}"
+        expected = FOREVER if life.ends is None else life.ends
+        assert ends == expected, f"end of {life.phase!r}: market {ends}, rules {expected}"
         assert (seals, leader, candidate) == (
             len(life.seals),
             0 if life.leader is None else life.leader + 1,

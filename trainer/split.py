@@ -9,7 +9,7 @@ from math import isqrt
 
 from eth_hash.auto import keccak
 
-ROUNDS = 8
+ROUNDS = 16
 
 
 def _mix(key: bytes, index: int, half: int) -> int:

@@ -45,7 +45,7 @@ flag Outcome:
 
 struct Clock:
     phase: Phase
-    ends: uint256  # first second after the phase
+    ends: uint256  # first second after the phase; 2**256 - 1 where no second ends it
     seals: uint256  # how many
     leader: uint256  # 1 + seal index of the best claim or nomination, 0 for none
     candidate: uint256  # 1 + seal index of whose turn it is, 0 for none
@@ -61,12 +61,12 @@ def _drawing(clock: Clock, seed_block: uint256) -> Clock:
     @param clock As stored, in phase DRAW.
     @param seed_block The block whose hash is the seed.
     """
+    if block.number > seed_block + REACH:
+        return self._decided(clock, Outcome.VOID)
     now: Clock = clock
+    now.ends = FOREVER
     if block.number < seed_block:
         now.phase = Phase.POSTED
-    elif block.number > seed_block + REACH:
-        now.phase = Phase.SETTLE
-        now.outcome = Outcome.VOID
     return now
 
 
