@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from eth_hash.auto import keccak
 
 from tests.unchanged import refused
 from tests.world import ETH, GROUPS, HOLDOUT, SAMPLES, World, group, quality
@@ -117,6 +118,26 @@ def test_a_root_of_nothing_costs_the_poster_his_bond(world: World) -> None:
             world.reveal(challenge, g)
     world.pass_phase(challenge)
     assert world.settle(challenge) == Outcome.WITHHELD
+
+
+def test_a_root_with_two_groups_under_one_index_shows_only_one(world: World) -> None:
+    """A poster grafts a second data set into his root, one level deeper, to choose after the seals are in."""
+    other = [group(g.index, bytes(SAMPLES)) for g in world.groups]
+    graft = merkle.Tree([g.leaf for g in other])
+    right = world.tree.levels[-2][1]
+    root = keccak(b"\x01" + graft.root + right)
+    challenge = world.open(root=root, holdout=5)
+    world.commit(challenge, world.trainers[0], quality(0))
+    world.pass_phase(challenge)
+    # indices from 4 on lead to the right half with three siblings, to the left one with four
+    index = next(g.index for g in world.held_out(challenge) if g.index >= 4)
+    longer = (*graft.proof(index), right)
+    fake, g = other[index], world.groups[index]
+    with refused(world, "reveal: not the committed group"):
+        world.market.reveal(challenge, index, fake.salt, fake.labels, longer, fake.samples, sender=world.poster)
+    proof = (*world.tree.proof(index)[:-1], graft.root)
+    world.market.reveal(challenge, index, g.salt, g.labels, proof, g.samples, sender=world.poster)
+    assert world.market.challenge(challenge).revealed == 1
 
 
 def test_the_hold_out_stays_closed_while_seals_are_taken(world: World) -> None:
