@@ -38,7 +38,7 @@ lint: $(READY) ## style, types and formatting; changes nothing
 	$(PY) -m ruff check $(PYTHON_FILES)
 	$(PY) -m ruff format --check $(PYTHON_FILES)
 	$(PY) -m mypy
-	$(if $(VYPER_FILES),.venv/bin/mamushi --quiet --check --line-length 120 $(VYPER_FILES))
+	$(if $(VYPER_FILES),.venv/bin/mamushi --check --line-length 120 $(VYPER_FILES))
 
 format: $(READY) ## rewrite sources in the project's style
 	$(PY) -m ruff check --fix $(PYTHON_FILES)

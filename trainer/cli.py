@@ -169,8 +169,13 @@ def train(
     bits: Annotated[int | None, typer.Option(help="Bits of inputs, activations and weights: 1, 2, 4 or 8.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train, from --seed on.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
-    validation: Annotated[float, typer.Option(help="Part of the training rows held back to choose by.")] = 0.05,
-    out: Annotated[Path | None, typer.Option(help="Model file to write: of the seeds, the best on validation.")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Part of the training rows held back to choose by; by default the preset's.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Model file to write: of the seeds, the best on validation; without validation, the first."),
+    ] = None,
     data: DataOption = None,
     label: LabelOption = None,
     root: RootOption = None,

@@ -92,7 +92,7 @@ def train(
     recipe: Recipe,
     seed: int,
     classes: int | None = None,
-    validation: float = 0.05,
+    validation: float | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train an integer network.
@@ -100,13 +100,14 @@ def train(
     x:          quantised samples, uint8, shape (n, inputs), below 2**input_bits.
     y:          their classes, uint8, shape (n,).
     classes:    number of classes; by default the largest label plus one.
-    validation: part of the rows held back, in [0, 0.5]: among the last third of the quantised epochs the network that
-                is right most often on them wins. With 0 the last network does.
+    validation: part of the rows held back, in [0, 0.5], by default the recipe's: among the last third of the quantised
+                epochs the network that is right most often on them wins. With 0 the last network does.
     progress:   called after every epoch.
 
     Raises `DataError` for rows, labels or a validation part that do not fit.
     """
     start = time.perf_counter()
+    validation = recipe.validation if validation is None else validation
     classes = _check(x, y, recipe, classes, validation)
     keys = jax.random.split(jax.random.key(seed), 3)
     order = np.asarray(jax.random.permutation(keys[0], len(x)))
