@@ -49,12 +49,13 @@ def test_a_fake_prediction_in_an_unused_lane_is_refused(world: World, lane: int)
 def test_an_honest_candidate_survives_every_audit_by_everybody(world: World) -> None:
     ada, ben, *_ = world.trainers
     challenge = world.to_audit({ada: MODEL, ben: quality(3)}, full_audit=False)
+    others = [bytes([word[0] ^ 1]) + word[1:] for word in world.predictions(challenge, MODEL)]
     for sender in (world.poster, ben, world.stranger):
         words, samples = world.predictions(challenge, MODEL), world.held_out(challenge)[1].samples
         with refused(world, "audit: not the samples"):
             world.market.audit(challenge, 0, 1, words, MODEL, samples, sender=sender)
         with refused(world, "audit: not the predictions"):
-            world.market.audit(challenge, 1, 1, world.lie(challenge, ada), MODEL, samples, sender=sender)
+            world.market.audit(challenge, 1, 1, others, MODEL, samples, sender=sender)
         with refused(world, "audit: not the model"):
             world.market.audit(challenge, 1, 1, words, quality(8), samples, sender=sender)
         with refused(world, "audit: no such sample"):

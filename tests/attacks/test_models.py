@@ -23,11 +23,11 @@ def claimed(world: World, model: bytes, **changes: object) -> int:
 
 def test_anothers_model_cannot_be_unsealed(world: World) -> None:
     ada, ben, *_ = world.trainers
-    challenge = world.to_unseal({ada: quality(1), ben: quality(0)})
-    assert world.candidate(challenge) == ben
+    challenge = world.to_unseal({ada: quality(0), ben: quality(1)})
+    assert world.candidate(challenge) == ada
     words = world.predictions(challenge, quality(1))
     with refused(world, "unseal: not the sealed model"):
-        world.market.unseal(challenge, SALT, words, quality(1), sender=ben)
+        world.market.unseal(challenge, SALT, words, quality(1), sender=ada)
 
 
 def test_a_better_model_found_after_the_seal_cannot_be_unsealed(world: World) -> None:

@@ -130,7 +130,8 @@ def test_anything_but_what_was_shown_is_refused(world: World) -> None:
     words, samples = world.predictions(challenge, MODEL), world.held_out(challenge)[0].samples
     other = world.held_out(challenge)[1].samples
     audit = world.market.audit
-    for bent in (world.lie(challenge, ada), words[:1], [*words, bytes(32)], [], words[::-1]):
+    flipped = [bytes([words[0][0] ^ 1]) + words[0][1:], words[1]]
+    for bent in (flipped, words[:1], [*words, bytes(32)], [], words[::-1]):
         with refused(world, "audit: not the predictions"):
             audit(challenge, 0, 1, bent, MODEL, samples, sender=world.auditor)
     for model in (quality(0), b"", MODEL[:1], MODEL + b"\0"):

@@ -114,7 +114,7 @@ def test_last_and_first_seconds_of_each_call(world: World) -> None:
     world.reveal(challenge, world.held_out(challenge)[0])
     world.near_end(challenge, -1)
     world.reveal(challenge, world.held_out(challenge)[1])
-    world.claim(challenge, ada)
+    world.claim(challenge, ada, 3)
     world.near_end(challenge, -1)
     world.claim(challenge, ben)
     with refused(world, "market: wrong phase"):

@@ -26,7 +26,10 @@ def right(world: World, challenge: int, count: int) -> list[bytes]:
 
 def test_unseal_keeps_hashes_and_opens_the_audit(world: World) -> None:
     ada, ben, *_ = world.trainers
-    challenge = world.to_unseal({ada: quality(3), ben: quality(1)})
+    challenge = world.to_claims({ada: quality(3), ben: quality(1)})
+    world.claim(challenge, ada, 3)
+    world.claim(challenge, ben)
+    world.pass_phase(challenge)
     model, words = quality(1), world.predictions(challenge, quality(1))
     score = world.honest_score(challenge, ben)
     world.unseal(challenge, ben)
