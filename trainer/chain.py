@@ -49,6 +49,8 @@ class Chain:
         """Start a fresh environment at a fixed time."""
         self.seed = seed
         self.env = boa.Env()
+        # titanoboa draws its deployer from a source that all environments of a process share
+        self.env.eoa = Address(self.account("deployer"))
         self.env.evm.patch.timestamp = GENESIS_TIME
         self.env.evm.patch.block_number = 1
 

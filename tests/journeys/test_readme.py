@@ -1,0 +1,64 @@
+"""The README's session is what a reader gets: each command is run and its output compared."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def session() -> list[tuple[str, str]]:
+    """Commands of the README's console blocks, each with the output printed there."""
+    steps: list[tuple[str, str]] = []
+    for block in re.findall(r"```console\n(.*?)```", README, re.S):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, _, output = part.partition("\n")
+            steps.append((command, output))
+    return steps
+
+
+def shape(text: str) -> str:
+    """The text without what differs between machines: numbers, digests, and the width they take."""
+    text = re.sub(r"[0-9a-f]{64}", "#", text)
+    text = re.sub(r"[0-9][0-9,.]*", "#", text)
+    return re.sub(r"[ ━]+", " ", text)
+
+
+def test_the_session_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
+    steps = session()
+    assert len(steps) >= 4
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    for command, expected in steps:
+        words = command.split()
+        assert words[0] == "trainer"
+        done = subprocess.run(
+            [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if words[1] == "data":
+            assert done.stdout == expected
+        else:
+            assert shape(done.stdout) == shape(expected)
+
+
+@pytest.mark.parametrize("path", re.findall(r"^\| `([^`]+)` \|", README, re.M))
+def test_every_path_of_the_readme_exists(path: str) -> None:
+    if "-" in path and "/" not in path:
+        from trainer.presets import PRESETS
+
+        assert path in PRESETS
+    else:
+        assert (ROOT / path).exists()
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"make ([a-z-]+)", README))
+    assert targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.M), target
