@@ -70,7 +70,7 @@ def test_a_fallen_claim_cannot_be_nominated(world: World, fraud: bool) -> None:
 def test_a_weak_nominee_is_replaced_by_a_better_one(world: World) -> None:
     """Nobody keeps the best standing claim out by nominating a worse one first, or in the last second."""
     ada, ben, cleo, _ = world.trainers
-    challenge = world.to_unseal({ada: quality(0), ben: quality(3), cleo: quality(1)})
+    challenge = world.to_unseal({ada: quality(0), ben: quality(3), cleo: quality(0)})
     world.pass_phase(challenge)
     world.market.nominate(challenge, 1, sender=ben)
     world.market.nominate(challenge, 2, sender=cleo)

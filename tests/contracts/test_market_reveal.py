@@ -93,7 +93,7 @@ def test_anything_but_the_committed_group_is_refused(world: World, challenge: in
         replace(g, index=2**256 - 1),
         replace(g, index=g.index + 8),
         replace(g, salt=other.salt),
-        replace(g, labels=other.labels),
+        replace(g, labels=bytes([g.labels[0] ^ 1]) + g.labels[1:]),
         replace(g, samples=flipped),
         replace(g, samples=other.samples),
     ]

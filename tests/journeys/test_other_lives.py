@@ -36,7 +36,7 @@ def end(world: World, challenge: int, outcome: Outcome, before: dict[str, int], 
 def test_optimistic_win(world: World) -> None:
     ada, ben, *_ = world.trainers
     before = in_hand(world)
-    challenge = world.to_audit({ada: quality(3), ben: quality(1)}, full_audit=False)
+    challenge = world.to_audit({ada: quality(3), ben: quality(0)}, full_audit=False)
     assert world.audit(challenge, ben, 0, 0b00100)
     world.pass_phase(challenge)
     end(world, challenge, Outcome.WON, before, poster=-REWARD, ada=-FEE, ben=REWARD - FEE)
@@ -73,7 +73,7 @@ def test_challenge_in_a_token(world: World, full_audit: bool) -> None:
 def test_liar_is_caught_and_a_nominee_wins(world: World, full_audit: bool) -> None:
     ada, ben, cleo, _ = world.trainers
     before = in_hand(world)
-    challenge = world.to_lie(ada, {ben: quality(3), cleo: quality(1)}, full_audit=full_audit)
+    challenge = world.to_lie(ada, {ben: quality(3), cleo: quality(0)}, full_audit=full_audit)
     assert not world.audit_lie(challenge, ada, 0)
     world.market.nominate(challenge, 1, sender=ben)
     world.market.nominate(challenge, 2, sender=cleo)
