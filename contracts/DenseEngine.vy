@@ -632,4 +632,5 @@ def _used(plan: dense_shape.Plan, layer: uint256, term: uint256) -> uint256:
     missing: uint256 = end - plan.inputs
     first: uint256 = (missing + split - 1 - term % split) // split
     # the lower lanes
-    return plan.ones & ((1 << (plan.stride * (k - first))) - 1)
+    # first <= k: a shift by 256 gives zero
+    return plan.ones >> (plan.stride * first)

@@ -110,6 +110,7 @@ def terms_fault(terms: Terms, *, min_window: int, has_code: Callable[[str], bool
         "model is empty": terms.model_bytes == 0,
         "model too large": terms.model_bytes > PAYLOAD,
         "group and model too large": terms.samples * terms.sample_bytes + terms.model_bytes > PAYLOAD,
+        "audit too large": terms.samples * terms.sample_bytes + terms.model_bytes + 32 * terms.holdout > 127 * 1024,
     }
     for cause, broken in sides.items():
         if broken:
@@ -120,7 +121,7 @@ def terms_fault(terms: Terms, *, min_window: int, has_code: Callable[[str], bool
         if window > YEAR:
             return "terms: window too long"
     # a minimal window, and one more for every 60 groups
-    if w.reveal < min_window + min_window * terms.holdout // 60:
+    if w.reveal < min_window + -(-min_window * terms.holdout // 60):
         return "terms: reveal window too short"
     return None if terms.engine.lower() in engines else "terms: engine unknown"
 

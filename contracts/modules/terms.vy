@@ -10,8 +10,10 @@ MAX_GROUPS: constant(uint256) = 2**20
 MAX_HOLDOUT: constant(uint256) = 256
 MAX_SAMPLES: constant(uint256) = 32
 MAX_CLASSES: constant(uint256) = 256
-# Model and one group together, so that one audit fits the 128 KiB of a public mempool.
+# Model and one group together.
 MAX_PAYLOAD: constant(uint256) = 120 * 1024
+# With a prediction word a slot; all else in an audit is shorter than the KiB that is left of a public mempool's 128.
+MAX_CALLDATA: constant(uint256) = 127 * 1024
 # Sums of a few amounts below 2**128 cannot leave 256 bits.
 MAX_AMOUNT: constant(uint256) = 2**128 - 1
 MAX_WINDOW: constant(uint256) = 365 * 24 * 3600
@@ -91,7 +93,9 @@ def _check(terms: Terms, min_window: uint256):
     assert terms.model_bytes >= 1, "terms: model is empty"
     assert terms.model_bytes <= MAX_PAYLOAD, "terms: model too large"
     # samples <= 32 and both sizes <= 2**17: no overflow
-    assert terms.samples * terms.sample_bytes + terms.model_bytes <= MAX_PAYLOAD, "terms: group and model too large"
+    payload: uint256 = terms.samples * terms.sample_bytes + terms.model_bytes
+    assert payload <= MAX_PAYLOAD, "terms: group and model too large"
+    assert payload + 32 * terms.holdout <= MAX_CALLDATA, "terms: audit too large"
 
     windows: uint256[6] = [
         terms.windows.commit,
@@ -105,5 +109,5 @@ def _check(terms: Terms, min_window: uint256):
         assert window >= min_window, "terms: window too short"
         assert window <= MAX_WINDOW, "terms: window too long"
     assert (
-        terms.windows.reveal >= min_window + min_window * terms.holdout // REVEALS_PER_WINDOW
+        terms.windows.reveal >= min_window + (min_window * terms.holdout + REVEALS_PER_WINDOW - 1) // REVEALS_PER_WINDOW
     ), "terms: reveal window too short"

@@ -290,3 +290,18 @@ def test_a_changed_weight_changes_the_answer(engine: Engine) -> None:
         bias[winner] = 10**6
         changed = replace(NETWORK, layers=(first, replace(last, bias=bias)))
         assert engine.predict(changed, samples)[0] == winner
+
+
+@pytest.mark.parametrize("input_bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("weight_bits", [2, 4, 8])
+def test_models_of_every_sample_size_are_accepted(engine: Engine, input_bits: int, weight_bits: int) -> None:
+    """No sample size is special: a last chunk of any length, whole bytes and whole words."""
+    for sample_bytes in (*range(1, 34), 62, 63, 64, 65, 95, 96):
+        inputs = 8 * sample_bytes // input_bits
+        network = Network(
+            layers=(Layer(weights=np.ones((inputs, 2), np.int64), bias=np.array([0, 1], np.int64), shift=None),),
+            input_bits=input_bits,
+            activation_bits=input_bits,
+            weight_bits=weight_bits,
+        )
+        assert engine.validate(network) > 0

@@ -76,7 +76,16 @@ BOUNDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"sample_bytes": 2**256 - 1}, "sample too large"),
     ({"model_bytes": 1}, {"model_bytes": 0}, "model is empty"),
     ({}, {"model_bytes": 122_881}, "model too large"),
-    ({"model_bytes": 122_880 - 3200}, {"model_bytes": 122_880 - 3199}, "group and model too large"),
+    (
+        {"model_bytes": 122_880 - 3200, "holdout": 8},
+        {"model_bytes": 122_880 - 3199, "holdout": 8},
+        "group and model too large",
+    ),
+    (
+        {"model_bytes": 127 * 1024 - 8192 - 3200},
+        {"model_bytes": 127 * 1024 - 8192 - 3199},
+        "audit too large",
+    ),
     *(({name: HOUR}, {name: HOUR - 1}, "window too short") for name in WINDOWS if name != "reveal"),
     *(({name: YEAR}, {name: YEAR + 1}, "window too long") for name in WINDOWS),
     *(({name: YEAR}, {name: 2**256 - 1}, "window too long") for name in WINDOWS),
