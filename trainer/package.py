@@ -18,13 +18,15 @@ rows are held out, the other would let their labels be guessed and checked.
 """
 
 import json
+import math
+import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,26 +34,35 @@ from eth_hash.auto import keccak
 
 from trainer import merkle
 from trainer.datasets import MAX_CLASSES, Dataset
-from trainer.encode import class_word, classes_of, pack_samples, unpack_samples
-from trainer.errors import DataError, PackageError
+from trainer.encode import MAX_MODEL_BYTES, class_word, classes_of, pack_samples, unpack_samples
+from trainer.errors import AssayError, PackageError
+from trainer.files import check_directory
+from trainer.integer import MAX_WIDTH
 from trainer.quantise import Quantiser
 
 Uint8 = npt.NDArray[np.uint8]
 
 MAX_GROUP_SIZE = 32
 MAX_GROUPS = 2**20
+# an audit carries a group and a model, which share 120 KiB; a model takes at least some of them
+MAX_GROUP_BYTES = MAX_MODEL_BYTES - 1024
 WORD = 32
+RESTORE = "restore it from a backup"
+FETCH = "fetch it again"
+
+Entry = TypeVar("Entry")
+KINDS = {int: "a whole number", str: "text", bool: "true or false", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The public description of a package.
 
-    name:        of the dataset.
+    name:        of the dataset, printable, without a path.
     class_names: one a class.
     quantiser:   how its features became integers.
     groups:      G, 2 to 2**20.
-    group_size:  S, samples a group, 1 to 32.
+    group_size:  S, samples a group, 1 to 32; a group leaves a challenge room for a model.
     root:        Merkle root, 32 bytes.
     """
 
@@ -70,7 +81,20 @@ class Manifest:
         if not 2 <= len(self.class_names) <= MAX_CLASSES:
             raise PackageError(f"{len(self.class_names)} classes; use 2 to {MAX_CLASSES}")
         if len(self.root) != WORD:
-            raise PackageError(f"a root has 32 bytes, not {len(self.root)}")
+            raise PackageError(f"root: a root has 32 bytes, not {len(self.root)}")
+        if not self.name.isprintable() or not self.name or set(self.name) & set("/\\"):
+            raise PackageError(f"name: {self.name!r} is no plain name; use printable characters without / and \\")
+        if self.quantiser.width > MAX_WIDTH:
+            raise PackageError(
+                f"{self.quantiser.width} features a sample, at most {MAX_WIDTH} fit; "
+                "pool images (--pooled) or drop features"
+            )
+        if self.group_size * self.sample_bytes > MAX_GROUP_BYTES:
+            raise PackageError(
+                f"a group of {self.group_size} samples takes {self.group_size * self.sample_bytes} bytes, at most "
+                f"{MAX_GROUP_BYTES} fit; lower --group-size to {MAX_GROUP_BYTES // self.sample_bytes}, pool, "
+                "or drop features"
+            )
 
     @property
     def bits(self) -> int:
@@ -111,30 +135,28 @@ class Manifest:
         """Read manifest.json; raises `PackageError` naming `source`."""
         entries = _entries(text, source)
         try:
-            if entries["format"] != 1:
-                raise PackageError(f"{source}: format {entries['format']}; this version reads format 1")
-            quantisation = dict(entries["quantisation"])
-            unknown = set(quantisation) - {field.name for field in fields(Quantiser)}
-            if unknown:
-                raise PackageError(f"{source}: unknown quantisation entries {sorted(unknown)}")
-            shape = quantisation["image_shape"]
-            quantisation["image_shape"] = None if shape is None else (int(shape[0]), int(shape[1]))
-            quantisation["ranges"] = tuple((float(low), float(high)) for low, high in quantisation["ranges"])
+            if _entry(entries, "format", int) != 1:
+                raise PackageError(f"format {entries['format']}; this version reads format 1")
+            class_names = _entry(entries, "class_names", list)
+            if not all(type(name) is str for name in class_names):
+                raise PackageError(f"entry class_names is {class_names!r}; it must be a list of text")
             manifest = cls(
-                name=str(entries["name"]),
-                class_names=tuple(str(name) for name in entries["class_names"]),
-                quantiser=Quantiser(**quantisation),
-                groups=int(entries["groups"]),
-                group_size=int(entries["group_size"]),
-                root=bytes.fromhex(entries["root"].removeprefix("0x")),
+                name=_entry(entries, "name", str),
+                class_names=tuple(class_names),
+                quantiser=_quantiser(_entry(entries, "quantisation", dict)),
+                groups=_entry(entries, "groups", int),
+                group_size=_entry(entries, "group_size", int),
+                root=_hexadecimal(entries, "root"),
             )
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise PackageError(f"{source}: entry missing or malformed ({error!r})") from error
-        except (DataError, PackageError) as error:
+            for name, value in (
+                ("features", manifest.quantiser.features),
+                ("sample_bytes", manifest.sample_bytes),
+                ("classes", manifest.classes),
+            ):
+                if _entry(entries, name, int) != value:
+                    raise PackageError(f"{name} is {entries[name]}; the other entries give {value}")
+        except AssayError as error:
             raise PackageError(f"{source}: {error}") from error
-        if entries.get("sample_bytes") != manifest.sample_bytes:
-            found = entries.get("sample_bytes")
-            raise PackageError(f"{source}: sample_bytes is {found}; the quantisation gives {manifest.sample_bytes}")
         return manifest
 
 
@@ -199,7 +221,7 @@ class Package:
         return self._tree.proof(index)
 
     def save(self, directory: Path) -> None:
-        """Write the package to a new directory, whole or not at all; secret.json is readable by its owner only."""
+        """Write the package to a new directory, whole or not at all, readable by its owner only."""
         secret = {"shuffle_seed": self.shuffle_seed, "salt_seed": "0x" + self.salt_seed.hex()}
         _write(
             directory,
@@ -208,18 +230,20 @@ class Package:
                 "groups.bin": b"".join(a + b for a, b in zip(self._labels, self._samples, strict=True)),
                 "secret.json": json.dumps(secret, indent=1).encode(),
             },
+            private=True,
         )
 
     @classmethod
     def load(cls, directory: Path) -> "Package":
         """Read a package and check it against the root in its manifest."""
-        manifest = Manifest.from_json(_text(directory / "manifest.json"), source=directory / "manifest.json")
-        secret = _entries(_text(directory / "secret.json"), directory / "secret.json")
+        manifest = _manifest(directory)
+        source = directory / "secret.json"
+        secret = _entries(_text(source), source)
         try:
-            shuffle_seed, salt_seed = int(secret["shuffle_seed"]), bytes.fromhex(secret["salt_seed"].removeprefix("0x"))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise PackageError(f"{directory / 'secret.json'}: entry missing or malformed ({error!r})") from error
-        records = _records(directory / "groups.bin", manifest, manifest.groups, WORD)
+            shuffle_seed, salt_seed = _entry(secret, "shuffle_seed", int), _hexadecimal(secret, "salt_seed")
+        except PackageError as error:
+            raise PackageError(f"{source}: {error}; {RESTORE}") from error
+        records = _records(directory / "groups.bin", manifest, manifest.groups, WORD, RESTORE)
         package = cls(
             manifest=manifest,
             labels=[record[:WORD] for record in records],
@@ -230,7 +254,7 @@ class Package:
         if package.root != manifest.root:
             raise PackageError(
                 f"{directory}: its groups have root 0x{package.root.hex()}, its manifest says 0x{manifest.root.hex()}; "
-                "restore groups.bin and secret.json from a backup"
+                "manifest.json, groups.bin or secret.json is damaged; restore them from a backup"
             )
         for index in range(manifest.groups):
             package.group(index)
@@ -253,6 +277,7 @@ class Package:
                 "training.json": json.dumps({"holdout": sorted(holdout)}).encode(),
                 "training.bin": b"".join(group.salt + group.labels + group.samples for group in kept),
             },
+            private=False,
         )
 
 
@@ -287,18 +312,15 @@ def build(
     """
     if not 1 <= group_size <= MAX_GROUP_SIZE:
         raise PackageError(f"{group_size} samples a group; use 1 to {MAX_GROUP_SIZE}")
-    possible = len(dataset.labels) // group_size
+    rows = len(dataset.labels)
+    possible = rows // group_size
+    if possible < 2:
+        raise PackageError(f"{rows} rows fill {possible} group of {group_size}; add rows or lower --group-size")
     count = min(possible, MAX_GROUPS) if groups is None else groups
-    if not 2 <= count <= possible:
+    if count > possible:
         raise PackageError(
-            f"{count} groups of {group_size}; {len(dataset.labels)} rows fill {possible}, and 2 are the least"
+            f"{count} groups of {group_size}; {rows} rows fill {possible}: lower --groups or --group-size"
         )
-    shuffle_seed = secrets.randbits(128) if seed is None else seed
-    salt_seed = secrets.token_bytes(32) if seed is None else keccak(b"assay demonstration salts" + str(seed).encode())
-    order = np.random.default_rng(shuffle_seed).permutation(len(dataset.labels))[: count * group_size]
-    data = pack_samples(quantiser.apply(dataset.features[order]), quantiser.bits)
-    size = len(data) // count
-    classes = dataset.labels[order].reshape(count, group_size)
     manifest = Manifest(
         name=dataset.name,
         class_names=dataset.class_names,
@@ -307,6 +329,12 @@ def build(
         group_size=group_size,
         root=bytes(WORD),
     )
+    shuffle_seed = secrets.randbits(128) if seed is None else seed
+    salt_seed = secrets.token_bytes(32) if seed is None else keccak(b"assay demonstration salts" + str(seed).encode())
+    order = np.random.default_rng(shuffle_seed).permutation(rows)[: count * group_size]
+    data = pack_samples(quantiser.apply(dataset.features[order]), quantiser.bits)
+    size = manifest.group_size * manifest.sample_bytes
+    classes = dataset.labels[order].reshape(count, group_size)
     labels = [class_word(row) for row in classes]
     samples = [data[i * size : (i + 1) * size] for i in range(count)]
     return Package(manifest=manifest, labels=labels, samples=samples, shuffle_seed=shuffle_seed, salt_seed=salt_seed)
@@ -328,25 +356,28 @@ def load_training(directory: Path, root: bytes | None = None) -> Training:
 
     Raises `PackageError`, naming the first group that does not match.
     """
-    manifest = Manifest.from_json(_text(directory / "manifest.json"), source=directory / "manifest.json")
+    manifest = _manifest(directory)
     if root is not None and root != manifest.root:
         raise PackageError(f"{directory}: made for root 0x{manifest.root.hex()}, not for 0x{root.hex()}")
     listed = _entries(_text(directory / "training.json"), directory / "training.json").get("holdout")
     if not isinstance(listed, list) or not all(type(i) is int and 0 <= i < manifest.groups for i in listed):
         raise PackageError(f"{directory / 'training.json'}: holdout must list groups from 0 to {manifest.groups - 1}")
     holdout = frozenset(listed)
-    listing = _bytes(directory / "leaves.bin", manifest.groups * WORD)
+    listing = _bytes(directory / "leaves.bin", manifest.groups * WORD, FETCH)
     leaves = [listing[i * WORD : (i + 1) * WORD] for i in range(manifest.groups)]
     if merkle.Tree(leaves).root != manifest.root:
-        raise PackageError(f"{directory / 'leaves.bin'}: these leaves do not have root 0x{manifest.root.hex()}")
+        raise PackageError(
+            f"{directory / 'leaves.bin'}: these leaves do not have root 0x{manifest.root.hex()}; {FETCH}"
+        )
     kept = [index for index in range(manifest.groups) if index not in holdout]
     if not kept:
         raise PackageError(f"{directory / 'training.json'}: every group is held out")
     groups = []
-    for index, record in zip(kept, _records(directory / "training.bin", manifest, len(kept), 2 * WORD), strict=True):
+    records = _records(directory / "training.bin", manifest, len(kept), 2 * WORD, FETCH)
+    for index, record in zip(kept, records, strict=True):
         salt, labels, samples = record[:WORD], record[WORD : 2 * WORD], record[2 * WORD :]
         if merkle.leaf(index, salt, labels, samples) != leaves[index]:
-            raise PackageError(f"{directory / 'training.bin'}: group {index} does not match the root; fetch it again")
+            raise PackageError(f"{directory / 'training.bin'}: group {index} does not match the root; {FETCH}")
         groups.append(_group(manifest, index, salt, labels, samples))
     return Training(
         manifest=manifest,
@@ -375,53 +406,121 @@ def _group(manifest: Manifest, index: int, salt: bytes, labels: bytes, samples: 
     )
 
 
+def _manifest(directory: Path) -> Manifest:
+    source = directory / "manifest.json"
+    if not source.is_file():
+        raise PackageError(f"{directory}: no package there (no manifest.json)")
+    return Manifest.from_json(_text(source), source=source)
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PackageError(f"{path}: cannot be read ({error})") from error
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise PackageError(f"{path}: cannot be read (byte {error.start} is no UTF-8)") from error
 
 
 def _entries(text: str, source: Path) -> dict[str, Any]:
     try:
         entries = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PackageError(f"{source}: no JSON ({error})") from error
     if not isinstance(entries, dict):
         raise PackageError(f"{source}: holds no JSON object")
     return entries
 
 
-def _bytes(path: Path, size: int) -> bytes:
+def _entry(entries: Mapping[str, Any], name: str, kind: type[Entry]) -> Entry:
+    """The entry of that name, of exactly that type."""
+    if name not in entries:
+        raise PackageError(f"entry {name} is missing")
+    value = entries[name]
+    if type(value) is not kind:
+        raise PackageError(f"entry {name} is {value!r}; it must be {KINDS[kind]}")
+    return value
+
+
+def _hexadecimal(entries: Mapping[str, Any], name: str) -> bytes:
+    value = _entry(entries, name, str)
+    if not re.fullmatch(r"0x([0-9a-fA-F]{2})*", value):
+        raise PackageError(f"entry {name} is {value!r}; it must be 0x and hexadecimal digits")
+    return bytes.fromhex(value[2:])
+
+
+def _quantiser(entries: Mapping[str, Any]) -> Quantiser:
+    """The quantiser of a manifest; every entry must be there and no other."""
+    shape, ranges = entries.get("image_shape"), _entry(entries, "ranges", list)
+    if shape is not None and not (_list_of(shape, int) and len(shape) == 2):
+        raise PackageError(f"entry image_shape is {shape!r}; it must be null or [height, width]")
+    if not all(_list_of(pair, int, float) and len(pair) == 2 for pair in ranges):
+        raise PackageError("entry ranges must be a list of [low, high]")
+    unknown = set(entries) - {"bits", "pooled", "image_shape", "pixel_bits", "ranges"}
+    if unknown:
+        raise PackageError(f"quantisation has unknown entries {sorted(unknown)}")
+    return Quantiser(
+        bits=_entry(entries, "bits", int),
+        pooled=_entry(entries, "pooled", bool),
+        image_shape=None if shape is None else (shape[0], shape[1]),
+        pixel_bits=_entry(entries, "pixel_bits", int),
+        ranges=tuple((_finite(low), _finite(high)) for low, high in ranges),
+    )
+
+
+def _list_of(value: object, *kinds: type) -> bool:
+    return isinstance(value, list) and all(type(item) in kinds for item in value)
+
+
+def _finite(number: float) -> float:
+    """As a float; an integer too large for one is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def _bytes(path: Path, size: int, remedy: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise PackageError(f"{path}: cannot be read ({error})") from error
+        raise PackageError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
     if len(content) != size:
-        raise PackageError(f"{path}: {len(content)} bytes, the manifest asks for {size}; fetch it again")
+        raise PackageError(f"{path}: {len(content)} bytes, the manifest asks for {size}; {remedy}")
     return content
 
 
-def _records(path: Path, manifest: Manifest, count: int, head: int) -> list[bytes]:
+def _records(path: Path, manifest: Manifest, count: int, head: int, remedy: str) -> list[bytes]:
     """`count` records of `head` bytes and the samples of a group."""
     size = head + manifest.group_size * manifest.sample_bytes
-    content = _bytes(path, count * size)
+    content = _bytes(path, count * size, remedy)
     return [content[i * size : (i + 1) * size] for i in range(count)]
 
 
-def _write(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Create a directory with these files: beside it first, then renamed, so that it is whole or not there."""
+def check_new(directory: Path) -> None:
+    """Raise `AssayError` where no new directory can be made at `directory`."""
     if directory.exists():
         raise PackageError(f"{directory} exists; remove it or choose another")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    check_directory(directory)
+
+
+def _write(directory: Path, files: Mapping[str, bytes], *, private: bool) -> None:
+    """Create a directory with these files: beside it first, then renamed, so that it is whole or not there."""
+    check_new(directory)
     try:
-        for name, content in files.items():
-            path = beside / name
-            path.touch(mode=0o600 if name == "secret.json" else 0o644)
-            path.write_bytes(content)
-        beside.chmod(0o755)
-        beside.replace(directory)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        # of its owner only
+        beside = Path(tempfile.mkdtemp(prefix=".assay-", dir=directory.parent))
+        try:
+            for name, content in files.items():
+                path = beside / name
+                path.touch(mode=0o600)
+                path.write_bytes(content)
+                path.chmod(0o600 if private else 0o644)
+            beside.chmod(0o700 if private else 0o755)
+            beside.replace(directory)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise PackageError(f"{directory}: cannot be written ({error.strerror}); choose another place") from error

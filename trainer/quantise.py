@@ -9,6 +9,7 @@
 Rows are padded with features that are always zero until they fill whole bytes.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ Raw = npt.NDArray[np.uint8] | npt.NDArray[np.float64]
 
 # a table's range leaves out this part of the rows at either end, so that one wild value does not flatten the rest
 TAIL = 0.005
+MAX_SIDE = 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +48,21 @@ class Quantiser:
     def __post_init__(self) -> None:
         if self.bits not in INPUT_BITS:
             raise DataError(f"{self.bits} bits a feature; use one of {INPUT_BITS}")
+        if not 1 <= self.pixel_bits <= 8:
+            raise DataError(f"pixel_bits: {self.pixel_bits} bits a pixel; use 1 to 8")
+        if self.image_shape is not None and not all(1 <= side <= MAX_SIDE for side in self.image_shape):
+            raise DataError(f"image_shape: no image is {self.image_shape}; use sides of 1 to {MAX_SIDE}")
         if self.pooled and self.image_shape is None:
             raise DataError("only images can be pooled, and these features are a table; leave out --pooled")
         if self.pooled and self.image_shape is not None and any(side % 2 for side in self.image_shape):
             raise DataError(f"an image of {self.image_shape} has no 2 x 2 pooling; leave out --pooled")
+        if (self.image_shape is None) != bool(self.ranges):
+            raise DataError("ranges: a table needs one for each column, images have none")
+        for number, (low, high) in enumerate(self.ranges):
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise DataError(
+                    f"ranges: column {number} goes from {low} to {high}; use finite numbers, the lower first"
+                )
 
     @property
     def raw_features(self) -> int:

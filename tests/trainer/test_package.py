@@ -100,7 +100,8 @@ def test_a_saved_package_loads_the_same(package: Package, tmp_path: Path) -> Non
     assert again.salt_seed == package.salt_seed
     assert again.group(3).leaf == package.group(3).leaf
     assert again.proof(3) == package.proof(3)
-    assert (tmp_path / "p" / "secret.json").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "p").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "p").iterdir()} == {0o600}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p"]
 
 
@@ -109,6 +110,8 @@ def test_an_export_verifies_and_holds_the_training_groups_only(package: Package,
     assert training.holdout == HOLDOUT
     assert [group.index for group in training.groups] == [i for i in range(12) if i not in HOLDOUT]
     assert training.x.shape == (9 * SIZE, 6)
+    assert export.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in export.iterdir()} == {0o644}
     assert (training.y[:SIZE] == package.group(1).y).all()
 
 
@@ -166,7 +169,7 @@ def test_altered_leaves_are_refused(export: Path) -> None:
         ("training.json", b"[", "training.json: no JSON"),
         ("training.json", b"[]", "training.json: holds no JSON object"),
         ("manifest.json", b"\xff", "manifest.json: cannot be read"),
-        ("manifest.json", b"{}", "manifest.json: entry missing or malformed"),
+        ("manifest.json", b"{}", "manifest.json: entry format is missing"),
     ],
 )
 def test_a_broken_export_is_refused(export: Path, name: str, content: bytes, reason: str) -> None:
@@ -180,19 +183,53 @@ def test_a_broken_export_is_refused(export: Path, name: str, content: bytes, rea
     [
         ("format", 2, "format 2; this version reads format 1"),
         ("groups", 1, "1 groups; a challenge has 2 to"),
-        ("groups", "many", "malformed"),
+        ("groups", "many", "manifest.json: entry groups is 'many'; it must be a whole number"),
         ("group_size", 33, "33 samples a group; use 1 to 32"),
         ("class_names", ["one"], "1 classes; use 2 to 256"),
         ("root", "0x12", "a root has 32 bytes, not 1"),
-        ("root", 5, "malformed"),
-        ("sample_bytes", 4, "sample_bytes is 4; the quantisation gives 3"),
-        ("quantisation", {"bits": 4}, "malformed"),
+        ("root", 5, "entry root is 5; it must be text"),
+        ("root", "12", "entry root is '12'; it must be 0x and hexadecimal digits"),
+        ("features", 6, "features is 6; the other entries give 5"),
+        ("classes", 4, "classes is 4; the other entries give 3"),
+        ("name", "a/b", "name: 'a/b' is no plain name"),
+        ("name", "a\nb", r"name: 'a\\nb' is no plain name"),
+        ("name", "", "name: '' is no plain name"),
+        ("name", None, "entry name is None; it must be text"),
+        ("class_names", ["a", 2, "c"], "entry class_names is .* a list of text"),
+        ("sample_bytes", 4, "sample_bytes is 4; the other entries give 3"),
+        ("quantisation", {"bits": 4}, "manifest.json: entry ranges is missing"),
     ],
 )
 def test_a_broken_manifest_is_refused(package: Package, entry: str, value: object, reason: str) -> None:
     entries = json.loads(package.manifest.to_json()) | {entry: value}
     with pytest.raises(PackageError, match=reason):
         Manifest.from_json(json.dumps(entries), source=Path("manifest.json"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "reason"),
+    [
+        ("bits", 4.0, "entry bits is 4.0; it must be a whole number"),
+        ("bits", 3, "3 bits a feature"),
+        ("pooled", 0, "entry pooled is 0; it must be true or false"),
+        ("pixel_bits", 9, "pixel_bits: 9 bits"),
+        ("image_shape", [2, "2"], "entry image_shape is .* null or"),
+        ("image_shape", [-1, -5], "image_shape: no image is"),
+        ("image_shape", [1, 5], "ranges: a table needs one for each column, images have none"),
+        ("ranges", [[0, 1]] * 4 + [[1]], "entry ranges must be a list of"),
+        ("ranges", [[0, 1]] * 4 + [[1, 0]], "ranges: column 4 goes from 1.0 to 0.0"),
+        ("ranges", [[0, float("nan")]] * 5, "ranges: column 0 goes from 0.0 to nan"),
+        ("ranges", [[0, 10**400]] * 5, "ranges: column 0 goes from 0.0 to inf"),
+        ("ranges", [], "ranges: a table needs one"),
+        ("more", 1, "unknown entries .'more'"),
+    ],
+)
+def test_a_broken_quantisation_is_refused(package: Package, entry: str, value: object, reason: str) -> None:
+    entries = json.loads(package.manifest.to_json())
+    entries["quantisation"][entry] = value
+    with pytest.raises(PackageError, match=reason) as caught:
+        Manifest.from_json(json.dumps(entries), source=Path("manifest.json"))
+    assert str(caught.value).count("manifest.json") == 1
 
 
 @pytest.mark.parametrize("name", ["groups.bin", "secret.json", "manifest.json"])
@@ -202,7 +239,7 @@ def test_a_damaged_package_is_refused(package: Package, tmp_path: Path, name: st
     place = len(text) // 2 if name == "groups.bin" else text.index(b'0x"') if b'0x"' in text else text.index(b"0x") + 2
     changed = b"1" if text[place : place + 1] != b"1" else b"2"
     (tmp_path / "p" / name).write_bytes(text[:place] + changed + text[place + 1 :])
-    with pytest.raises(PackageError, match="its groups have root 0x.*, its manifest says 0x"):
+    with pytest.raises(PackageError, match="its groups have root 0x.*, its manifest says 0x.* is damaged; restore"):
         Package.load(tmp_path / "p")
 
 
@@ -214,11 +251,12 @@ def test_nothing_is_overwritten(package: Package, tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_nothing(package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(PackageError, match="p: cannot be written .No space left on device.; choose another") as caught:
         package.save(tmp_path / "p")
+    assert ".assay" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -234,12 +272,69 @@ def test_impossible_holdouts_are_refused(package: Package, tmp_path: Path, holdo
         ({"group_size": 33}, "33 samples a group"),
         ({"group_size": 0}, "0 samples a group"),
         ({"group_size": 32, "groups": 4}, "4 groups of 32; 103 rows fill 3"),
-        ({"group_size": 32, "groups": 1}, "1 groups of 32"),
+        ({"group_size": 32, "groups": 1}, "1 groups; a challenge has 2 to"),
     ],
 )
 def test_impossible_packages_are_refused(dataset: Dataset, arguments: dict, reason: str) -> None:
     with pytest.raises(PackageError, match=reason):
         build(dataset, fit(dataset, bits=BITS), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("features", "bits", "group_size", "reason"),
+    [
+        (4097, 1, 1, "4104 features a sample, at most 4096 fit; pool images .--pooled. or drop features"),
+        (4096, 8, 30, "30 samples takes 122880 bytes, at most 121856 fit; lower --group-size to 29, pool, or drop"),
+    ],
+)
+def test_packages_that_no_challenge_takes_are_refused(features: int, bits: int, group_size: int, reason: str) -> None:
+    labels = np.arange(2 * group_size, dtype=np.uint8) % 2
+    wide = Dataset(name="wide", features=np.zeros((2 * group_size, features)), labels=labels, class_names=("a", "b"))
+    with pytest.raises(PackageError, match=reason):
+        build(wide, fit(wide, bits=bits), group_size=group_size)
+
+
+def test_the_widest_package_fits() -> None:
+    labels = np.arange(58, dtype=np.uint8) % 2
+    wide = Dataset(name="wide", features=np.zeros((58, 4096)), labels=labels, class_names=("a", "b"))
+    assert build(wide, fit(wide, bits=8), group_size=29).manifest.sample_bytes == 4096
+
+
+def test_a_small_table_says_what_to_do() -> None:
+    small = Dataset(
+        name="small", features=np.zeros((3, 1)), labels=np.array([0, 1, 0], np.uint8), class_names=("a", "b")
+    )
+    with pytest.raises(PackageError, match="3 rows fill 1 group of 2; add rows or lower --group-size"):
+        build(small, fit(small, bits=8), group_size=2)
+
+
+def test_a_package_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"p: no package there \(no manifest.json\)"):
+        Package.load(tmp_path / "p")
+    with pytest.raises(PackageError, match=r"p: no package there \(no manifest.json\)"):
+        load_training(tmp_path / "p")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("groups.bin", b"short", "groups.bin: 5 bytes, the manifest asks for .*; restore it from a backup"),
+        ("groups.bin", None, r"groups.bin: cannot be read \(No such file or directory\); restore it from a backup"),
+        ("secret.json", b"{}", "secret.json: entry shuffle_seed is missing; restore it from a backup"),
+        ("secret.json", b'{"shuffle_seed": 1, "salt_seed": "no"}', "secret.json: entry salt_seed is 'no'"),
+    ],
+)
+def test_a_broken_package_is_refused(
+    package: Package, tmp_path: Path, name: str, content: bytes | None, reason: str
+) -> None:
+    package.save(tmp_path / "p")
+    path = tmp_path / "p" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PackageError, match=reason) as caught:
+        Package.load(tmp_path / "p")
+    assert str(caught.value).count(str(path)) == 1
 
 
 def test_unknown_groups_are_refused(package: Package) -> None:

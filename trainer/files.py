@@ -1,0 +1,48 @@
+"""Where results go: checked before the work that makes them, written whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from trainer.errors import DataError
+
+
+def check_file(path: Path) -> None:
+    """Raise `DataError` where no file can be written at `path`."""
+    if path.is_dir():
+        raise DataError(f"{path} is a directory; name a file, such as {path / 'model.bin'}")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is no regular file; choose another")
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such directory; create it or choose another file")
+    _check_writable(path.parent)
+
+
+def check_directory(path: Path) -> None:
+    """Raise `DataError` where `path` is no directory to write in and cannot become one."""
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir():
+        raise DataError(f"{there} is a file, so there is no directory {path}; choose another")
+    _check_writable(there)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, readable by all; raises `DataError` naming `path`, and leaves what was there."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".assay-", delete=False) as file:
+            beside = Path(file.name)
+            try:
+                file.write(content)
+                file.flush()
+                beside.chmod(0o644)
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+
+
+def _check_writable(directory: Path) -> None:
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise DataError(f"{directory}: not writable; choose another place or change its permissions")
