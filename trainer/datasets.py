@@ -42,6 +42,7 @@ MAX_CLASSES = 256
 class Dataset:
     """Labelled rows as read, before quantisation; construction checks shapes, labels and values.
 
+    name:        of the dataset, or the file's without its directory.
     features:    shape (n, f); uint8 for images, float64 for tables, all finite.
     labels:      uint8, shape (n,), below the number of classes.
     class_names: one name a class, in the order of the labels.
@@ -70,6 +71,10 @@ class Dataset:
             row = int(self.labels.argmax())
             raise DataError(
                 f"{self.name}: row {row} has label {self.labels[row]}; labels go from 0 to {self.classes - 1}"
+            )
+        if self.labels.min() == self.labels.max():
+            raise DataError(
+                f"{self.name}: every row is of class {self.class_names[self.labels[0]]!r}; a challenge needs at least 2"
             )
         if self.image_shape is not None and np.prod(self.image_shape) != self.features.shape[1]:
             raise DataError(f"{self.name}: {self.features.shape[1]} features are no image of {self.image_shape}")
@@ -110,10 +115,17 @@ def load(dataset: str, *, data: Path | None = None, label: str | None = None) ->
     if dataset == FASHION_MNIST:
         return fashion_mnist(data or FASHION_DIRECTORY)
     path = Path(dataset)
+    if path.is_dir():
+        raise DataError(
+            f"{dataset}: a directory without a package (no manifest.json); "
+            f"use {DIGITS}, {FASHION_MNIST}, or a .csv or .npz file"
+        )
+    if path.suffix.lower() == ".npy":
+        raise DataError(f"{dataset}: a .npy holds one array; save both as .npz with {tabular.SAVE}")
     if path.suffix.lower() not in (".csv", ".npz"):
         raise DataError(f"{dataset} is no dataset: use {DIGITS}, {FASHION_MNIST}, or a .csv or .npz file")
     table = tabular.read_csv(path, label=label) if path.suffix.lower() == ".csv" else tabular.read_npz(path)
-    return Dataset(name=path.stem, features=table.features, labels=table.labels, class_names=table.class_names)
+    return Dataset(name=path.name, features=table.features, labels=table.labels, class_names=table.class_names)
 
 
 def digits() -> Dataset:

@@ -1,5 +1,6 @@
 """Fetch Fashion-MNIST from the Debian archive: `apt-get download` and `dpkg -x`, neither of which needs root."""
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from trainer.datasets import FASHION_DIRECTORY, fashion_mnist
 from trainer.errors import DataError
+from trainer.files import check_directory
 
 PACKAGE = "dataset-fashion-mnist"
 INSIDE = Path("usr/share/datasets/fashion-mnist")
@@ -24,15 +26,23 @@ def fetch(directory: Path = FASHION_DIRECTORY) -> Path:
     for tool in ("apt-get", "dpkg"):
         if shutil.which(tool) is None:
             raise DataError(f"{tool} is missing: fetching takes a Debian system; {REMEDY}")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=directory.parent) as name:
-        work = Path(name).resolve()
-        _download(work)
-        package = next(work.glob(f"{PACKAGE}_*.deb"))
-        _run(["dpkg", "-x", str(package), str(work / "unpacked")], work)
-        found = work / "unpacked" / INSIDE
-        fashion_mnist(found)
-        found.replace(directory)
+    check_directory(directory.parent)
+    missing = [folder for folder in directory.parents if not folder.exists()]
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=directory.parent) as name:
+            work = Path(name).resolve()
+            _download(work)
+            package = next(work.glob(f"{PACKAGE}_*.deb"))
+            _run(["dpkg", "-x", str(package), str(work / "unpacked")], work)
+            found = work / "unpacked" / INSIDE
+            fashion_mnist(found)
+            found.replace(directory)
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
     return directory
 
 

@@ -23,15 +23,17 @@ def read(path: Path, *, dimensions: int) -> npt.NDArray[np.uint8]:
         if path.suffix == ".gz":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); fetch it again") from error
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({why}); fetch it again") from error
     header = 4 + 4 * dimensions
     expected = bytes((0, 0, UNSIGNED_BYTES, dimensions))
     if content[:4] != expected:
         raise DataError(
-            f"{path}: starts with {content[:4].hex() or 'nothing'}, an idx file of this kind with {expected.hex()}"
+            f"{path}: starts with {content[:4].hex() or 'nothing'}, an idx file of this kind with {expected.hex()}; "
+            "fetch it again"
         )
     if len(content) < header:
-        raise DataError(f"{path}: ends inside its header, after {len(content)} of {header} bytes")
+        raise DataError(f"{path}: ends inside its header, after {len(content)} of {header} bytes; fetch it again")
     shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
     size = math.prod(shape)
     if size != len(content) - header:

@@ -110,12 +110,17 @@ def test_csv_with_integers_for_labels_orders_by_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "needs a feature and a label column"),
+        ("", "no header in the first line; add a header row"),
         ("a\n1\n", "needs a feature and a label column"),
         ("a,y\n", "no rows below the header"),
         ("a,a,y\n1,2,3\n", "more than once"),
-        ("a,y\n1,x\ntwo,z\n", "line 3, column 'a': 'two' is no number"),
-        ("a,y\n1,x\n,z\n", "line 3, column 'a': '' is no number"),
+        ("a,y\n1,x\ntwo,z\n", "line 3, column 'a': 'two' is no number; drop the column or make it"),
+        ("a,y\n1,x\n,z\n", "line 3, column 'a': '' is no number; fill it or drop the row"),
+        ("\n\n", "no header in the first line; add a header row"),
+        ("a;b;y\n1;2;3\n", "seem to be separated by ';'; save it with commas"),
+        ("a\ty\n1\t3\n", "save it with commas"),
+        ("1,2.5,0\n3,4,1\n", "the first line holds numbers only; add a header row"),
+        ("1,1,0\n3,4,1\n", "the first line holds numbers only; add a header row"),
         ("a,y\n1,x\nnan,z\n", "line 3, column 'a': 'nan'; use finite numbers"),
         ("a,y\n1,x\n-inf,z\n", "line 3, column 'a': '-inf'; use finite numbers"),
         ("a,y\n1,x\n1e200,z\n", "'1e200'; use finite numbers up to 1e.150"),
@@ -136,7 +141,7 @@ def test_broken_csv_files_are_refused(tmp_path: Path, text: str, reason: str) ->
 
 def test_csv_of_other_bytes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"a,y\n\xff\xfe,1\n")
-    with pytest.raises(DataError, match="cannot be read as a .csv in UTF-8"):
+    with pytest.raises(DataError, match="cannot be read as a .csv in UTF-8; save it as UTF-8"):
         datasets.load(str(tmp_path / "t.csv"))
 
 
@@ -168,6 +173,7 @@ def test_npz_flattens_features(tmp_path: Path) -> None:
         ({"x": np.zeros((2, 2)), "y": np.array([0, -1])}, r"y\[1\] is -1; labels go from 0"),
         ({"x": np.zeros((2, 2)), "y": np.array([0, 256])}, r"y\[1\] is 256; labels go from 0 to 255"),
         ({"x": np.zeros((2, 2)), "y": np.array([0, 0])}, "only one class, '0'"),
+        ({"x": np.zeros((2, 2)), "y": np.array([5, 5])}, "only one class, '5'"),
         ({"x": np.array([[object()]] * 2), "y": np.array([0, 1])}, "cannot be read as a .npz of plain arrays"),
     ],
 )
@@ -186,6 +192,21 @@ def test_npz_of_other_bytes_is_refused(tmp_path: Path, content: bytes) -> None:
         datasets.load(str(tmp_path / "t.npz"))
 
 
+def test_npz_that_is_a_npy_or_damaged_says_how_to_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "t.npz"
+    with path.open("wb") as file:
+        np.save(file, np.zeros((2, 2)))
+    reason = r"t.npz: cannot be read as a .npz of plain arrays; save numbers with np.savez\(path, x=x, y=y\)$"
+    with pytest.raises(DataError, match=reason):
+        datasets.load(str(path))
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=(50, 2)), y=np.arange(50) % 2)
+    content = bytearray(path.read_bytes())
+    content[60:200] = bytes(140)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=reason):
+        datasets.load(str(path))
+
+
 def test_unknown_names_and_stray_options_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mnist is no dataset: use digits, fashion-mnist, or a .csv or .npz file"):
         datasets.load("mnist")
@@ -193,8 +214,23 @@ def test_unknown_names_and_stray_options_are_refused(tmp_path: Path) -> None:
         datasets.load("digits", label="y")
     with pytest.raises(DataError, match="a data directory is for fashion-mnist only"):
         datasets.load("digits", data=tmp_path)
-    with pytest.raises(DataError, match="cannot be read as a .csv"):
-        datasets.load(str(tmp_path / "absent.csv"))
+    for name in ("absent.csv", "absent.npz"):
+        with pytest.raises(DataError, match=f"{name}: no such file$"):
+            datasets.load(str(tmp_path / name))
+    with pytest.raises(DataError, match=r"a directory without a package \(no manifest.json\); use digits"):
+        datasets.load(str(tmp_path))
+    with pytest.raises(DataError, match="a .npy holds one array; save both as .npz with np.savez"):
+        datasets.load("x.npy")
+
+
+def test_a_file_is_known_by_its_name(tmp_path: Path) -> None:
+    assert datasets.load(csv(tmp_path, "a,y\n1,2\n1,3\n")).name == "table.csv"
+
+
+def test_a_dataset_of_one_class_is_refused() -> None:
+    labels = np.ones(3, np.uint8)
+    with pytest.raises(DataError, match="x: every row is of class 'b'; a challenge needs at least 2"):
+        datasets.Dataset(name="x", features=np.zeros((3, 1)), labels=labels, class_names=("a", "b"))
 
 
 def test_fetch_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +250,7 @@ def test_fetch_without_a_network_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     with pytest.raises(DataError, match=f"`apt-get {broken}` failed: E: no route; check the network"):
         fetch.fetch(tmp_path / "cache" / "fashion")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert not (tmp_path / "cache").exists()
 
 
 def test_fetch_keeps_what_is_there(fashion: Path) -> None:
