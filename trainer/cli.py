@@ -1,12 +1,12 @@
 """The command line: `trainer data …`, `trainer train`, `trainer evaluate`, `trainer demo`.
 
-Results go to stdout, progress and errors to stderr; with --json stdout is one JSON object. Exit code 1 for what is
-wrong with the data, 2 for what is wrong with the command. Nothing that needs JAX is imported before it is used.
+Results go to stdout, progress and errors to stderr; with --json stdout is one JSON object, and stays empty where a
+command fails: the message is one line on stderr all the same. Exit code 1 for what is wrong with the data, 2 for what
+is wrong with the command. Nothing that needs JAX is imported before it is used.
 """
 
 import json as json_module
 import statistics
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from trainer import datasets, fetch, integer, quantise, samples
+from trainer import datasets, fetch, files, integer, quantise, samples
 from trainer.encode import decode, encode
 from trainer.errors import AssayError, DataError
-from trainer.package import Package, build, load_training
-from trainer.presets import PRESETS, Preset, adapt, find
+from trainer.package import Package, build, check_new, load_training
+from trainer.presets import PRESETS, Preset, adapt, find, find_for_package
 from trainer.samples import Samples
 
 
@@ -31,18 +31,21 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except (AssayError, OSError) as error:
             what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
-            typer.echo(f"error: {what}", err=True)
+            typer.echo(f"error: {' '.join(str(what).splitlines())}", err=True)
             raise typer.Exit(1) from error
 
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(no_args_is_help=True)
 app.add_typer(data, name="data", help="Datasets: list, fetch, pack for a challenge, check.")
-output = Console(soft_wrap=True)
+# paths are printed as they are: no markup, no emoji
+output = Console(soft_wrap=True, markup=False, emoji=False)
+MAX_SEED = 2**32 - 1
 
 DatasetOption = Annotated[
     str, typer.Option(help="digits, fashion-mnist, a .csv or .npz file, or the directory of a package or export.")
 ]
+PlainOption = Annotated[str, typer.Option(help="digits, fashion-mnist, or a .csv or .npz file.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Directory of the Fashion-MNIST idx files.")]
 LabelOption = Annotated[str | None, typer.Option(help="Label column of a .csv; by default the last.")]
 RootOption = Annotated[
@@ -95,20 +98,23 @@ def data_fetch(json: JsonOption = False) -> None:
 
 @data.command("pack")
 def data_pack(
-    dataset: DatasetOption,
+    dataset: PlainOption,
     out: Annotated[Path, typer.Option(help="New directory for the package; keep it private.")],
     bits: Annotated[int, typer.Option(help="Bits of a feature: 1, 2, 4 or 8.")] = 4,
     pooled: Annotated[bool, typer.Option("--pooled", help="Halve images to 2 x 2 means first.")] = False,
     group_size: Annotated[int, typer.Option(help="Samples a group, 1 to 32.")] = 32,
     groups: Annotated[int | None, typer.Option(help="Number of groups; by default all that the rows fill.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Repeatable and therefore guessable: for trials only.")
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Repeatable and therefore guessable: for trials only.")
     ] = None,
     data: DataOption = None,
     label: LabelOption = None,
     json: JsonOption = False,
 ) -> None:
     """Quantise a dataset, shuffle it, cut it into groups and commit to them with a Merkle root."""
+    check_new(out)
+    if samples.is_package(dataset):
+        raise DataError(f"{dataset} is a package already; pack the data set that it was made from")
     loaded = datasets.load(dataset, data=data, label=label)
     quantiser = quantise.fit(loaded, bits=bits, pooled=pooled)
     package = build(loaded, quantiser, group_size=group_size, groups=groups, seed=seed)
@@ -168,7 +174,7 @@ def train(
     hidden: Annotated[str | None, typer.Option(help="Hidden widths, such as 64 or 64,32; 0 for none.")] = None,
     bits: Annotated[int | None, typer.Option(help="Bits of inputs, activations and weights: 1, 2, 4 or 8.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train, from --seed on.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The first seed.")] = 0,
     validation: Annotated[
         float | None, typer.Option(help="Part of the training rows held back to choose by; by default the preset's.")
     ] = None,
@@ -182,9 +188,11 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train integer networks and report their accuracy as a contract computes it."""
+    if seed + seeds - 1 > MAX_SEED:
+        raise typer.BadParameter(f"{seeds} seeds from {seed} on go beyond {MAX_SEED}", param_hint="--seeds")
+    if out is not None:
+        files.check_file(out)
     chosen, rows = _training_samples(dataset, preset, hidden, bits, data=data, label=label, root=_root(root))
-    if out is not None and not out.parent.is_dir():
-        raise DataError(f"{out.parent}: no such directory for the model")
     from trainer import training
     from trainer.progress import bar
 
@@ -215,10 +223,10 @@ def train(
     assert best is not None, "at least one seed"
     network, model = best[1], encode(best[1])
     if out is not None:
-        _write_file(out, model)
+        files.write_file(out, model)
     scores = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
     report = {
-        "dataset": rows.name,
+        "dataset": dataset,
         "preset": chosen.name,
         "widths": network.widths,
         "input_bits": network.input_bits,
@@ -260,18 +268,15 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Accuracy of a model and the digest of its predictions, computed twice: in NumPy and in JAX."""
-    network = decode(model.read_bytes())
+    network = _read_model(model)
     if samples.is_package(dataset):
         rows = samples.from_package(Path(dataset), root=_root(root))
         x, y = rows.x, rows.y
     else:
+        _no_root(dataset, root)
         rows = samples.for_network(datasets.load(dataset, data=data, label=label), network)
         x, y = rows.test_x, rows.test_y
-    if rows.bits != network.input_bits or x.shape[1] != network.widths[0]:
-        raise DataError(
-            f"{model} takes {network.widths[0]} inputs of {network.input_bits} bits, "
-            f"{dataset} has {x.shape[1]} of {rows.bits}"
-        )
+    samples.check_network(rows, network, model=model, dataset=dataset)
     from trainer import integer_jax
 
     classes = integer.predict(network, x)
@@ -281,7 +286,8 @@ def evaluate(
         raise AssayError(f"NumPy's predictions have digest {digest}, JAX's {again}: this JAX computes wrongly")
     report = {
         "model": str(model),
-        "dataset": rows.name,
+        "dataset": dataset,
+        "rows": rows.rows,
         "samples": len(y),
         "right": int((classes == y).sum()),
         "accuracy": _accuracy(classes, y),
@@ -295,12 +301,16 @@ def evaluate(
 
 @app.command()
 def demo(
-    dataset: Annotated[str | None, typer.Option(help="digits by default; see `trainer data list`.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Repeats the same demonstration.")] = 0,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="By default Fashion-MNIST if it can be had (it is fetched, 31 MB), else digits."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Repeats the same demonstration.")] = 0,
     out: Annotated[Path, typer.Option(help="Directory for what it writes.")] = Path("build/demo"),
     json: JsonOption = False,
 ) -> None:
     """A whole challenge on a chain of its own, from post to payment."""
+    files.check_directory(out)
     from trainer import demo as demonstration
 
     raise typer.Exit(demonstration.run(dataset, seed, json, out))
@@ -320,28 +330,51 @@ def _training_samples(
     widths = None if hidden is None else _widths(hidden)
     if samples.is_package(dataset):
         rows = samples.from_package(Path(dataset), root=root)
-        chosen = adapt(find(preset, rows.name), hidden=widths, bits=bits, input_bits=rows.bits)
-        return chosen, rows
-    if root is not None:
-        raise DataError(f"{dataset} has no root; --root is for packages and exports")
+        found = find_for_package(preset, rows.name, rows.quantiser)
+        return adapt(found, hidden=widths, bits=bits, input_bits=rows.bits), rows
+    _no_root(dataset, root)
     chosen = adapt(find(preset, dataset), hidden=widths, bits=bits)
     loaded = datasets.load(dataset, data=data, label=label)
     quantiser = quantise.fit(loaded, bits=chosen.recipe.input_bits, pooled=chosen.pooled, rows=loaded.split()[0])
     return chosen, samples.from_dataset(loaded, quantiser)
 
 
+def _no_root(dataset: str, root: object) -> None:
+    if root is not None:
+        raise DataError(f"{dataset} has no root; --root is for packages and exports")
+
+
 def _widths(hidden: str) -> tuple[int, ...]:
-    try:
-        widths = tuple(int(width) for width in hidden.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{hidden!r} is no list of widths such as 64,32", param_hint="--hidden") from None
-    if widths == (0,):
+    if hidden.strip() == "0":
         return ()
-    if not all(1 <= width <= integer.MAX_WIDTH for width in widths) or len(widths) >= integer.MAX_LAYERS:
+    widths = []
+    for text in hidden.split(","):
+        try:
+            width = int(text)
+        except ValueError:
+            width = 0
+        if not 1 <= width <= integer.MAX_WIDTH:
+            raise typer.BadParameter(
+                f"{text.strip()!r} in {hidden!r} is no width; use 1 to {integer.MAX_WIDTH}, such as 64,32, "
+                "or 0 alone for no hidden layer",
+                param_hint="--hidden",
+            )
+        widths.append(width)
+    if len(widths) >= integer.MAX_LAYERS:
         raise typer.BadParameter(
-            f"{hidden}: up to {integer.MAX_LAYERS - 1} widths of 1 to {integer.MAX_WIDTH}", param_hint="--hidden"
+            f"{len(widths)} widths in {hidden!r}; use at most {integer.MAX_LAYERS - 1}", param_hint="--hidden"
         )
-    return widths
+    return tuple(widths)
+
+
+def _read_model(path: Path) -> integer.Network:
+    remedy = "`trainer train --out` writes models"
+    if path.is_dir() or not path.exists():
+        raise DataError(f"{path}: {'a directory' if path.is_dir() else 'no such file'}; {remedy}")
+    try:
+        return decode(path.read_bytes())
+    except AssayError as error:
+        raise DataError(f"{path} is no model: {error}; {remedy}") from error
 
 
 def _root(text: str | None) -> bytes | None:
@@ -372,20 +405,6 @@ def _print_entries(result: dict[str, Any]) -> None:
     width = max(map(len, result))
     for name, value in result.items():
         output.print(f"{name:{width}}  {value}", highlight=False)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        beside = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            beside.chmod(0o644)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink()
-            raise
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from trainer.datasets import DIGITS, FASHION_MNIST
 from trainer.errors import DataError
 from trainer.integer import INPUT_BITS
+from trainer.quantise import Quantiser
 
 GENERIC = "mlp"
 
@@ -125,6 +126,7 @@ PRESETS = {
     )
 }
 DEFAULTS = {FASHION_MNIST: "fashion-196-64", DIGITS: "digits-64-32"}
+SHAPES = {FASHION_MNIST: (28, 28), DIGITS: (8, 8)}
 
 
 def find(name: str | None, dataset: str) -> Preset:
@@ -135,6 +137,24 @@ def find(name: str | None, dataset: str) -> Preset:
     if preset.dataset not in (None, dataset):
         raise DataError(f"preset {preset.name} is for {preset.dataset}, not for {dataset}; use {GENERIC}")
     return preset
+
+
+def find_for_package(name: str | None, dataset: str, quantiser: Quantiser) -> Preset:
+    """The preset of that name, by default the first that fits the features of a package.
+
+    dataset: as the manifest calls itself, which may be anything: the image must have the shape of that dataset, too.
+    """
+    fitting = {
+        preset.name: preset
+        for preset in sorted(PRESETS.values(), key=lambda preset: preset.name != DEFAULTS.get(dataset))
+        if preset.dataset is None
+        or (preset.dataset, SHAPES[preset.dataset], preset.pooled) == (dataset, quantiser.image_shape, quantiser.pooled)
+    }
+    if name is None:
+        return next(iter(fitting.values()))
+    if name in PRESETS and name not in fitting:
+        raise DataError(f"preset {name} does not fit the features of this package; use one of {', '.join(fitting)}")
+    return find(name, dataset)
 
 
 def adapt(

@@ -19,17 +19,26 @@ Uint8 = npt.NDArray[np.uint8]
 class Samples:
     """Quantised rows to train on, and rows to test on, which are empty in an export.
 
+    name:      as the dataset or the manifest calls itself.
+    rows:      in words, the rows to evaluate on: those to test on, or all where there are none.
+    quantiser: how the features became integers.
     x, test_x: uint8, shape (n, width), below 2**bits.
     y, test_y: uint8, shape (n,).
     """
 
     name: str
-    bits: int
+    rows: str
+    quantiser: Quantiser
     classes: int
     x: Uint8
     y: Uint8
     test_x: Uint8
     test_y: Uint8
+
+    @property
+    def bits(self) -> int:
+        """Bits of a feature."""
+        return self.quantiser.bits
 
 
 def is_package(dataset: str) -> bool:
@@ -43,7 +52,8 @@ def from_dataset(dataset: datasets.Dataset, quantiser: Quantiser) -> Samples:
     x = quantiser.apply(dataset.features)
     return Samples(
         name=dataset.name,
-        bits=quantiser.bits,
+        rows="test rows",
+        quantiser=quantiser,
         classes=dataset.classes,
         x=x[train],
         y=dataset.labels[train],
@@ -57,16 +67,19 @@ def from_package(directory: Path, *, root: bytes | None) -> Samples:
     if (directory / "training.json").is_file():
         training = load_training(directory, root)
         manifest, x, y = training.manifest, training.x, training.y
+        rows = "training rows of the challenge"
     else:
         package = Package.load(directory)
         manifest = package.manifest
-        if root not in (None, package.root):
-            raise PackageError(f"{directory} has root 0x{package.root.hex()}, not the one asked for")
+        if root is not None and root != package.root:
+            raise PackageError(f"{directory} has root 0x{package.root.hex()}, not 0x{root.hex()}")
         groups = [package.group(index) for index in range(manifest.groups)]
         x, y = np.concatenate([group.x for group in groups]), np.concatenate([group.y for group in groups])
+        rows = "all of the package, training rows included"
     return Samples(
         name=manifest.name,
-        bits=manifest.bits,
+        rows=rows,
+        quantiser=manifest.quantiser,
         classes=manifest.classes,
         x=x,
         y=y,
@@ -76,15 +89,27 @@ def from_package(directory: Path, *, root: bytes | None) -> Samples:
 
 
 def for_network(dataset: datasets.Dataset, network: Network) -> Samples:
-    """Quantise a dataset the way the network's input width and bits tell; raises `DataError` if none fits."""
+    """Quantise a dataset the way the network's input width and bits tell; where none fits, as it is without pooling."""
     train, _ = dataset.split()
-    widths = []
-    for pooled in (False, True) if dataset.image_shape is not None else (False,):
-        quantiser = quantise.fit(dataset, bits=network.input_bits, pooled=pooled, rows=train)
-        if quantiser.width == network.widths[0]:
-            return from_dataset(dataset, quantiser)
-        widths.append(quantiser.width)
-    raise DataError(
-        f"the model takes {network.widths[0]} inputs; {dataset.name} has "
-        f"{' or '.join(map(str, widths))} at {network.input_bits} bits"
-    )
+    # images of an odd side have no pooling
+    shape = dataset.image_shape
+    poolings = (False,) if shape is None or any(side % 2 for side in shape) else (False, True)
+    fits = [quantise.fit(dataset, bits=network.input_bits, pooled=pooled, rows=train) for pooled in poolings]
+    return from_dataset(dataset, next((fit for fit in fits if fit.width == network.widths[0]), fits[0]))
+
+
+def check_network(samples: Samples, network: Network, *, model: Path, dataset: str) -> None:
+    """Raise `DataError` where the network cannot be evaluated on the samples.
+
+    model, dataset: as the user typed them.
+    """
+    train = f"train one with --dataset {dataset}"
+    width, bits = samples.quantiser.width, samples.bits
+    if (network.widths[0], network.input_bits) != (width, bits):
+        remedy = train if bits == network.input_bits else f"pack with --bits {network.input_bits}, or {train}"
+        raise DataError(
+            f"{model} takes {network.widths[0]} inputs of {network.input_bits} bits, "
+            f"{dataset} has {width} of {bits}; {remedy}"
+        )
+    if network.classes < samples.classes:
+        raise DataError(f"{model} has {network.classes} outputs, {dataset} has {samples.classes} classes; {train}")

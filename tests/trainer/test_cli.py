@@ -127,20 +127,30 @@ def test_people_read_tables(table: Path, tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (("train", "--dataset", "mnist"), "mnist is no dataset: use digits"),
-        (("train", "--dataset", "absent.csv"), "absent.csv: cannot be read"),
+        (("train", "--dataset", "absent.csv"), "absent.csv: no such file"),
         (("train", "--dataset", "fashion-mnist", "--data", "absent"), "absent: no such directory"),
         (("train", "--preset", "none"), "no preset 'none'; use one of"),
         (("train", "--preset", "fashion-196-64"), "preset fashion-196-64 is for fashion-mnist, not for digits"),
         (("train", "--bits", "3"), "3 bits; use one of (1, 2, 4, 8)"),
         (("train", "--validation", "0.9"), "validation part 0.9; use 0 to 0.5"),
-        (("train", "--out", "absent/model.bin"), "absent: no such directory for the model"),
+        (("train", "--out", "absent/model.bin"), "absent: no such directory; create it"),
         (("train", "--label", "way"), "a label column is for .csv files only"),
         (("train", "--root", "0x" + "00" * 32), "digits has no root"),
-        (("evaluate", "absent.bin"), "absent.bin: No such file or directory"),
+        (("evaluate", "absent.bin"), "absent.bin: no such file; `trainer train --out` writes models"),
         (("data", "pack", "--dataset", "digits", "--out", "p", "--bits", "5"), "5 bits a feature"),
         (("data", "pack", "--dataset", "digits", "--out", "p", "--group-size", "33"), "33 samples a group"),
         (("data", "pack", "--dataset", "digits", "--out", "p", "--groups", "57"), "57 groups of 32; 1797 rows fill 56"),
-        (("data", "check", "absent"), "manifest.json: cannot be read"),
+        (("data", "check", "absent"), "absent: no package there (no manifest.json)"),
+        (("train", "--dataset", "."), ".: a directory without a package (no manifest.json)"),
+        (("train", "--out", "."), ". is a directory; name a file, such as model.bin"),
+        (("train", "--out", "/dev/null"), "/dev/null is no regular file"),
+        (("evaluate", "."), ".: a directory; `trainer train --out` writes models"),
+        (("data", "pack", "--dataset", "digits", "--out", "."), ". exists; remove it or choose another"),
+        (
+            ("data", "pack", "--dataset", "digits", "--out", "/dev/null/p"),
+            "/dev/null is a file, so there is no directory",
+        ),
+        (("demo", "--out", "/dev/null/p"), "/dev/null is a file, so there is no directory /dev/null/p"),
     ],
 )
 def test_what_is_wrong_with_the_data_is_one_line_and_exit_1(
@@ -160,6 +170,10 @@ def test_what_is_wrong_with_the_data_is_one_line_and_exit_1(
         ("train", "--hidden", "1,1,1,1,1,1,1"),
         ("train", "--seeds", "0"),
         ("train", "--seed", "-1"),
+        ("train", "--seed", "99999999999999999999"),
+        ("train", "--seed", "4294967295", "--seeds", "2"),
+        ("data", "pack", "--dataset", "digits", "--out", "p", "--seed", "4294967296"),
+        ("demo", "--seed", "4294967296"),
         ("train", "--root", "0x12"),
         ("train", "--no-such-option"),
         ("no-such-command",),
@@ -172,14 +186,92 @@ def test_what_is_wrong_with_the_command_is_exit_2(arguments: tuple[str, ...]) ->
 
 
 def test_a_model_of_other_bytes_is_refused(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "m.bin").write_bytes(b"no model at all, whatever its name says")
-    assert "error: " in refused("evaluate", tmp_path / "m.bin")
-    (tmp_path / "m.bin").write_bytes(model.read_bytes()[:-1])
-    assert "error: " in refused("evaluate", tmp_path / "m.bin")
+    for content in (b"no model at all, whatever its name says", model.read_bytes()[:-1]):
+        (tmp_path / "m.bin").write_bytes(content)
+        message = refused("evaluate", tmp_path / "m.bin")
+        assert f"{tmp_path}/m.bin is no model: " in message
+        assert "`trainer train --out` writes models" in message
 
 
 def test_a_model_of_another_width_is_refused(model: Path) -> None:
-    assert "the model takes 4 inputs; digits has 64 or 16 at 4 bits" in refused("evaluate", model)
+    message = refused("evaluate", model)
+    assert f"{model} takes 4 inputs of 4 bits, digits has 64 of 4; train one with --dataset digits" in message
+
+
+def test_only_packages_have_a_root(model: Path) -> None:
+    assert "digits has no root" in refused("evaluate", model, "--root", "0x" + "00" * 32)
+
+
+def test_the_help_says_what_a_demonstration_fetches() -> None:
+    assert "Fashion-MNIST if it can be had (it is fetched, 31 MB), else digits" in " ".join(
+        run("demo", "--help").stdout.replace("│", " ").split()
+    )
+
+
+def test_a_model_of_other_bits_is_refused(table: Path, model: Path, tmp_path: Path) -> None:
+    good("data", "pack", "--dataset", table, "--out", tmp_path / "p", "--group-size", 8, "--bits", 8)
+    message = refused("evaluate", model, "--dataset", tmp_path / "p")
+    assert f"{tmp_path}/p has 3 of 8; pack with --bits 4, or train one with --dataset {tmp_path}/p" in message
+
+
+def test_a_model_of_too_few_outputs_is_refused(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "three.csv").write_text("a,b,c,y\n" + "".join(f"{i},{i * i},1,{i % 3}\n" for i in range(9)))
+    message = refused("evaluate", model, "--dataset", tmp_path / "three.csv")
+    assert f"{model} has 2 outputs, {tmp_path}/three.csv has 3 classes; train one with" in message
+
+
+def test_evaluation_says_on_which_rows(table: Path, model: Path, tmp_path: Path) -> None:
+    report = good("evaluate", model, "--dataset", table)
+    assert (report["dataset"], report["rows"]) == (str(table), "test rows")
+    packed = tmp_path / "p"
+    good("data", "pack", "--dataset", table, "--out", packed, "--group-size", 8)
+    Package.load(packed).export_training(tmp_path / "e", {1})
+    report = good("evaluate", model, "--dataset", packed)
+    assert (report["dataset"], report["rows"]) == (str(packed), "all of the package, training rows included")
+    shown = run("evaluate", model, "--dataset", tmp_path / "e").stdout
+    assert "rows      training rows of the challenge\n" in shown
+
+
+def test_a_package_is_not_packed_again(table: Path, tmp_path: Path) -> None:
+    good("data", "pack", "--dataset", table, "--out", tmp_path / "p")
+    message = refused("data", "pack", "--dataset", tmp_path / "p", "--out", tmp_path / "q")
+    assert "p is a package already; pack the data set that it was made from" in message
+    assert not (tmp_path / "q").exists()
+
+
+def test_the_largest_seed_trains(table: Path) -> None:
+    report = good("train", "--dataset", table, *QUICK, "--seed", 2**32 - 1)
+    assert report["dataset"] == str(table)
+    assert report["runs"][0]["seed"] == 2**32 - 1
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for arguments in (
+        ("train", "--dataset", "absent.csv", "--out", tmp_path / "m.bin"),
+        ("data", "pack", "--dataset", "absent.csv", "--out", tmp_path / "new" / "p"),
+        ("demo", "--out", tmp_path / "new"),
+    ):
+        assert f"{tmp_path}: not writable; choose another place" in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "reason"),
+    [
+        ("64,x", "'x' in '64,x' is no width"),
+        ("0,4", "'0' in '0,4' is no width"),
+        ("8,5000", "'5000' in '8,5000' is no width"),
+        ("9" * 5000, "is no width"),
+        ("1,1,1,1,1,1,1", "7 widths in '1,1,1,1,1,1,1'; use at most 6"),
+    ],
+)
+def test_a_wrong_width_is_named(hidden: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20000")
+    message = refused("train", "--hidden", hidden, code=2)
+    assert reason in message
+    assert "widths" in reason or "0 alone for no hidden layer" in message
 
 
 def test_a_jax_that_computes_wrongly_is_noticed(table: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +289,8 @@ def test_a_failed_write_leaves_the_old_model(table: Path, tmp_path: Path, monkey
         raise OSError(28, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "replace", full)
-    assert "No space left on device" in refused("train", "--dataset", table, *QUICK, "--out", path)
+    message = refused("train", "--dataset", table, *QUICK, "--out", path)
+    assert f"{path}: cannot be written (No space left on device)" in message
+    assert ".assay" not in message
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

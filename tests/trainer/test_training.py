@@ -9,8 +9,8 @@ from trainer import integer
 from trainer.datasets import digits
 from trainer.encode import encode
 from trainer.errors import DataError
-from trainer.presets import PRESETS, Recipe, adapt, find
-from trainer.quantise import fit
+from trainer.presets import PRESETS, Recipe, adapt, find, find_for_package
+from trainer.quantise import Quantiser, fit
 from trainer.training import Epoch, train
 
 QUICK = Recipe(hidden=(8,), input_bits=4, activation_bits=4, weight_bits=4, batch=32, epochs=3, quantised_epochs=3)
@@ -123,5 +123,28 @@ def test_presets_fit_their_names_and_datasets() -> None:
         find("x", "digits")
     with pytest.raises(DataError, match="preset digits-64-32 is for digits, not for a.csv; use mlp"):
         find("digits-64-32", "a.csv")
+    with pytest.raises(DataError, match="no preset 'x'; use one of"):
+        find_for_package("x", "digits", Quantiser(bits=4, image_shape=(8, 8)))
     recipe = adapt(find(None, "digits"), hidden=(5, 4), bits=1, input_bits=8).recipe
     assert (recipe.hidden, recipe.input_bits, recipe.activation_bits, recipe.weight_bits) == ((5, 4), 8, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "quantiser", "preset"),
+    [
+        ("digits", Quantiser(bits=4, image_shape=(8, 8)), "digits-64-32"),
+        ("digits", Quantiser(bits=4, image_shape=(8, 8), pooled=True), "mlp"),
+        ("digits", Quantiser(bits=4, image_shape=(4, 16)), "mlp"),
+        ("digits", Quantiser(bits=4, ranges=((0.0, 1.0),) * 64), "mlp"),
+        ("fashion-mnist", Quantiser(bits=4, image_shape=(28, 28), pooled=True), "fashion-196-64"),
+        ("fashion-mnist", Quantiser(bits=8, image_shape=(28, 28)), "fashion-784-64"),
+        ("some.csv", Quantiser(bits=8, image_shape=(28, 28)), "mlp"),
+    ],
+)
+def test_the_preset_of_a_package_fits_its_features(dataset: str, quantiser: Quantiser, preset: str) -> None:
+    assert find_for_package(None, dataset, quantiser).name == preset
+
+
+def test_a_preset_that_does_not_fit_a_package_is_refused() -> None:
+    with pytest.raises(DataError, match="preset digits-64-32 does not fit .* use one of mlp$"):
+        find_for_package("digits-64-32", "digits", Quantiser(bits=4, image_shape=(4, 16)))
