@@ -4,15 +4,16 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 
-PYTHON_FILES := trainer tests $(wildcard fuzz bench)
-VYPER_FILES = $(shell find contracts -name '*.vy' -o -name '*.vyi')
+PYTHON_FILES := trainer tests contracts $(wildcard fuzz bench)
+# the engine is generated, in lines as long as its expressions
+VYPER_FILES = $(shell find contracts -name '*.vy' ! -name DenseEngine.vy -o -name '*.vyi')
 PYTEST := $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format fuzz data lock clean
+.PHONY: help venv demo test lint format fuzz data bench-gas engine lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 venv: $(READY) ## build .venv from requirements.lock
 
@@ -50,6 +51,14 @@ fuzz: $(READY) ## minutes of fuzzing: make fuzz PROFILE=deep
 
 data: $(READY) ## fetch Fashion-MNIST from the Debian archive into build/datasets
 	$(PY) -m trainer data fetch
+
+bench-gas: $(READY) ## gas of inference and of the market's calls, and the README's tables from it (minutes)
+	$(PY) -m bench.gas
+	$(PY) -m bench.market
+	$(PY) -m bench.tables
+
+engine: $(READY) ## write contracts/DenseEngine.vy anew from its template
+	$(PY) contracts/generate.py
 
 lock: $(READY) ## resolve requirements.lock anew from pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' .venv/bin/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev \

@@ -1,5 +1,6 @@
 # pragma version 0.4.3
 # pragma nonreentrancy on
+# pragma optimize codesize
 """
 @title Market: a challenge's life, from data set to payout
 @license MIT
@@ -48,6 +49,8 @@ MAX_ENGINES: constant(uint256) = 16
 MAX_HOLDOUT: constant(uint256) = 256
 MAX_DEPTH: constant(uint256) = 20
 MAX_PAYLOAD: constant(uint256) = 120 * 1024
+# Groups in one audit: 256 samples, the bits of a mask.
+MAX_SLOTS: constant(uint256) = 8
 
 
 struct Seal:
@@ -418,51 +421,68 @@ def unseal(
 @external
 def audit(
     id: uint256,
-    slot: uint256,
+    slots: DynArray[uint256, MAX_SLOTS],
     mask: uint256,
     predictions: DynArray[bytes32, MAX_HOLDOUT],
-    model: Bytes[MAX_PAYLOAD],
-    samples: Bytes[MAX_PAYLOAD],
+    model_bytes: uint256,
+    payload: Bytes[MAX_PAYLOAD],
 ) -> bool:
     """
-    @notice Has the engine execute samples of one revealed group. One wrong prediction is fraud.
+    @notice Has the engine execute samples of revealed groups. One wrong prediction is fraud.
     @param id The challenge.
-    @param slot The group's slot in the hold-out.
-    @param mask The samples to execute; at least one must be new.
+    @param slots The groups, by their slots in the hold-out.
+    @param mask The samples to execute: bit i of group k is bit k * samples + i. Each group needs one that is new.
     @param predictions As unsealed.
-    @param model As unsealed.
-    @param samples As revealed.
+    @param model_bytes Length of the model.
+    @param payload The model as unsealed, and behind it the samples of each group as revealed.
     @return Whether the predictions are right.
     """
     now: phases.Clock = self._in(id, phases.Phase.AUDIT)
     seal: uint256 = now.candidate - 1
-    assert slot < self.terms_of[id].holdout, "audit: no such slot"
-    # samples <= 32
-    assert mask < 1 << self.terms_of[id].samples, "audit: no such sample"
-    done: uint256 = self.executed[id][seal][slot]
-    assert mask & ~done != 0, "audit: nothing new to execute"
+    samples: uint256 = self.terms_of[id].samples
+    # at most 2**17 bytes
+    size: uint256 = samples * self.terms_of[id].sample_bytes
+    every: uint256 = (1 << samples) - 1
+    assert len(slots) > 0, "audit: no group"
+    # at most 8 * 32 bits; a shift by 256 gives zero
+    assert mask >> (len(slots) * samples) == 0, "audit: no such sample"
     assert keccak256(abi_encode(predictions)) == self.challenge[id].predictions, "audit: not the predictions"
-    assert keccak256(model) == self.challenge[id].model, "audit: not the model"
-    assert keccak256(samples) == self.holdout[id][slot].samples, "audit: not the samples"
+    assert model_bytes <= len(payload), "audit: not the model"
+    assert keccak256(slice(payload, 0, model_bytes)) == self.challenge[id].model, "audit: not the model"
+    assert len(payload) == model_bytes + len(slots) * size, "audit: not the samples"
+    first: uint256 = 0
+    at: uint256 = model_bytes
+    for slot: uint256 in slots:
+        assert slot < self.terms_of[id].holdout, "audit: no such slot"
+        assert keccak256(slice(payload, at, size)) == self.holdout[id][slot].samples, "audit: not the samples"
+        assert (mask >> first) & every & ~self.executed[id][seal][slot] != 0, "audit: nothing new to execute"
+        first += samples
+        at += size
 
-    truth: bytes32 = staticcall IEngine(self.terms_of[id].engine).predict(model, samples, mask)
-    wrong: uint256 = lanes._differing(predictions[slot], truth, mask)
-    if wrong != 0:
-        now = phases._nomination(now, block.timestamp, self.terms_of[id].windows.nominate)
-        self.clock[id] = now
-        bond: uint256 = self._forfeit(id, seal)
-        bounty: uint256 = bond // 2
-        ledger._credit(self.terms_of[id].token, msg.sender, bounty)
-        ledger._burn(self.terms_of[id].token, bond - bounty)
-        log Fraud(id=id, seal=seal, slot=slot, wrong=wrong, auditor=msg.sender, bounty=bounty, ends=now.ends)
-        return False
-
-    self.executed[id][seal][slot] = done | mask
-    now.unaudited -= lanes._count(mask & ~done)
+    truth: DynArray[bytes32, MAX_SLOTS] = staticcall IEngine(self.terms_of[id].engine).predict(
+        payload, model_bytes, mask
+    )
+    first = 0
+    for slot: uint256 in slots:
+        chosen: uint256 = (mask >> first) & every
+        wrong: uint256 = lanes._differing(predictions[slot], lanes._cut(truth, first), chosen)
+        first += samples
+        if wrong != 0:
+            now = phases._nomination(now, block.timestamp, self.terms_of[id].windows.nominate)
+            self.clock[id] = now
+            bond: uint256 = self._forfeit(id, seal)
+            bounty: uint256 = bond // 2
+            ledger._credit(self.terms_of[id].token, msg.sender, bounty)
+            ledger._burn(self.terms_of[id].token, bond - bounty)
+            log Fraud(id=id, seal=seal, slot=slot, wrong=wrong, auditor=msg.sender, bounty=bounty, ends=now.ends)
+            return False
+        done: uint256 = self.executed[id][seal][slot]
+        self.executed[id][seal][slot] = done | chosen
+        now.unaudited -= lanes._count(chosen & ~done)
+        log Audited(id=id, seal=seal, slot=slot, mask=chosen, auditor=msg.sender, unaudited=now.unaudited)
     if now.unaudited == 0 and self.terms_of[id].full_audit:
         now = phases._decided(now, phases.Outcome.WON)
     self.clock[id] = now
-    log Audited(id=id, seal=seal, slot=slot, mask=mask, auditor=msg.sender, unaudited=now.unaudited)
     return True
 
 

@@ -64,7 +64,7 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
 BAD_MODELS = (b"R\0", b"X\0", b"X\3", b"M", b"M" * 65)
 REVEAL_FLAWS = ("salt", "labels", "lane", "class", "samples", "length", "index", "proof", "short")
 UNSEAL_FLAWS = ("salt", "model", "few", "many", "lane", "class", "low", "thief")
-AUDIT_FLAWS = ("slot", "mask", "nothing", "predictions", "model", "samples", "gas")
+AUDIT_FLAWS = ("slot", "group", "mask", "nothing", "predictions", "model", "length", "samples", "gas")
 
 
 def word(classes: list[int] | bytes) -> bytes:
@@ -313,7 +313,7 @@ class Acts(Game):
         id = self.pick(rng, Phase.AUDIT)
         life = self.life(id)
         if life is None or life.model is None:
-            self.call("audit", id, 0, 1, [], b"", b"", sender=self.anyone(rng))
+            self.call("audit", id, [0], 1, [], 0, b"", sender=self.anyone(rng))
             return
         flaw = rng.choice(("",) * 6 + AUDIT_FLAWS)
         full = (1 << life.terms.samples) - 1
@@ -321,14 +321,21 @@ class Acts(Game):
         self.execute(rng, life, rng.randrange(life.terms.holdout), mask, flaw)
 
     def execute(self, rng: Random, life: Life, slot: int, mask: int, flaw: str = "", sender: str | None = None) -> Any:
-        """Audit some samples, with a flaw."""
+        """Audit some samples of a group, perhaps of more groups with it, with a flaw."""
         assert life.model is not None
-        predictions, model, samples = list(life.predictions), life.model, life.revealed[slot][1]
-        gas = None
+        count, predictions, model, gas = life.terms.samples, list(life.predictions), life.model, None
+        slots = [slot]
+        if rng.random() < 0.3:
+            slots += rng.choices(range(life.terms.holdout), k=rng.randrange(1, 8))
+            for k in range(1, len(slots)):
+                mask |= rng.randrange(1, 1 << count) << k * count
+        data = [life.revealed[s][1] for s in slots]
         if flaw == "slot":
-            slot = rng.choice((life.terms.holdout, HUGE))
+            slots[rng.randrange(len(slots))] = rng.choice((life.terms.holdout, HUGE))
+        elif flaw == "group":
+            slots, data, mask = [], [], 0
         elif flaw == "mask":
-            mask = rng.choice((mask | 1 << life.terms.samples, HUGE))
+            mask = rng.choice((mask | 1 << len(slots) * count, HUGE)) if len(slots) * count < 256 else 0
         elif flaw == "nothing":
             mask = 0 if life.candidate is None else rng.choice((0, life.executed[life.candidate, slot]))
         elif flaw == "predictions":
@@ -336,10 +343,12 @@ class Acts(Game):
         elif flaw == "model":
             model = model[:1] + bytes([model[1] ^ 1]) if len(model) == 2 else b"M\0"
         elif flaw == "samples":
-            samples = bytes([samples[0] ^ 4]) + samples[1:]
+            data[-1] = rng.choice((bytes([data[-1][0] ^ 4]) + data[-1][1:], data[-1][:-1], data[-1] + b"\0"))
         elif flaw == "gas":
             gas = rng.choice((5_000, 20_000, 50_000, 60_000, 80_000, 100_000, 150_000))
-        args = (life.id, slot, mask, predictions, model, samples)
+        payload = model + b"".join(data)
+        length = rng.choice((len(payload) + 1, HUGE)) if flaw == "length" else len(model)
+        args = (life.id, slots, mask, predictions, length, payload)
         return self.call("audit", *args, sender=sender or self.anyone(rng), gas=gas)
 
     def nominate(self, rng: Random) -> None:
@@ -476,6 +485,8 @@ class Acts(Game):
                 self.meddle(rng, life)
             if not (missing and n == 0):
                 self.show(rng, life, index)
+                if rng.random() < 0.1:
+                    self.show(rng, life, index)
         if life.phase in (Phase.REVEAL, Phase.SETTLE) and rng.random() < 0.8:
             self.to_edge(life, 0)
             self.call("settle", life.id, sender=self.anyone(rng))
@@ -574,7 +585,7 @@ REFUSALS = {
         "fewer right than claimed",
     )),
     *(f"audit: {cause}" for cause in (
-        "no such slot", "no such sample", "nothing new to execute", "not the predictions", "not the model",
+        "no group", "no such slot", "no such sample", "nothing new to execute", "not the predictions", "not the model",
         "not the samples",
     )),
     *(f"engine: {cause}" for cause in ("wrong length", "not a model", "classes", "broken")),

@@ -370,7 +370,7 @@ class Game:
             "reveal": (i, 0, empty, empty, [], b""),
             "claim": (i, 0),
             "unseal": (i, empty, [], b""),
-            "audit": (i, 2**256 - 1, 0, [], b"", b""),
+            "audit": (i, [], 0, [], 0, b""),
             "nominate": (i, 2**256 - 1),
             "settle": (i,),
         }

@@ -381,43 +381,55 @@ class Market:
         sender: str,
         value: int,
         id: int,
-        slot: int,
+        slots: list[int],
         mask: int,
         predictions: list[bytes],
-        model: bytes,
-        samples: bytes,
+        model_bytes: int,
+        payload: bytes,
     ) -> bool:
         life = self._in(id, Phase.AUDIT)
-        candidate = life.candidate
+        candidate, terms = life.candidate, life.terms
         assert candidate is not None
-        if slot >= life.terms.holdout:
-            raise Refused("audit: no such slot")
-        if mask.bit_length() > life.terms.samples:
+        count, size = terms.samples, terms.samples * terms.sample_bytes
+        if not slots:
+            raise Refused("audit: no group")
+        if mask.bit_length() > len(slots) * count:
             raise Refused("audit: no such sample")
-        if mask | life.executed[candidate, slot] == life.executed[candidate, slot]:
-            raise Refused("audit: nothing new to execute")
         if predictions != life.predictions:
             raise Refused("audit: not the predictions")
-        if model != life.model:
+        model = payload[:model_bytes]
+        if model_bytes > len(payload) or model != life.model:
             raise Refused("audit: not the model")
-        if samples != life.revealed[slot][1]:
+        samples = [payload[model_bytes + k * size :][:size] for k in range(len(slots))]
+        if len(payload) != model_bytes + len(slots) * size:
             raise Refused("audit: not the samples")
-        executed = [i for i in range(life.terms.samples) if mask >> i & 1]
-        truth = {i: self.around.classify(model, samples[i]) for i in executed}
-        if None in truth.values():
+        masks = [mask >> k * count & (1 << count) - 1 for k in range(len(slots))]
+        for slot, data, chosen in zip(slots, samples, masks, strict=True):
+            if slot >= terms.holdout:
+                raise Refused("audit: no such slot")
+            if data != life.revealed[slot][1]:
+                raise Refused("audit: not the samples")
+            if chosen | life.executed[candidate, slot] == life.executed[candidate, slot]:
+                raise Refused("audit: nothing new to execute")
+        truths = [
+            {i: self.around.classify(model, data[i]) for i in range(count) if chosen >> i & 1}
+            for data, chosen in zip(samples, masks, strict=True)
+        ]
+        if any(None in truth.values() for truth in truths):
             raise Refused("engine: broken")
-        wrong = sum(1 << i for i in executed if truth[i] != predictions[slot][i])
-        if wrong:
-            _, bond = self._fall(life, self.now)
-            bounty = bond // 2
-            self._pay(life.terms.token, sender, bounty)
-            self._burn(life.terms.token, bond - bounty)
-            self.events.append(("Fraud", id, candidate, slot, wrong, sender, bounty, life.ends))
-            return False
-        life.executed[candidate, slot] |= mask
-        if life.unaudited == 0 and life.terms.full_audit:
+        for slot, chosen, truth in zip(slots, masks, truths, strict=True):
+            wrong = sum(1 << i for i, found in truth.items() if found != predictions[slot][i])
+            if wrong:
+                _, bond = self._fall(life, self.now)
+                bounty = bond // 2
+                self._pay(terms.token, sender, bounty)
+                self._burn(terms.token, bond - bounty)
+                self.events.append(("Fraud", id, candidate, slot, wrong, sender, bounty, life.ends))
+                return False
+            life.executed[candidate, slot] |= chosen
+            self.events.append(("Audited", id, candidate, slot, chosen, sender, life.unaudited))
+        if life.unaudited == 0 and terms.full_audit:
             self._decide(life, Outcome.WON)
-        self.events.append(("Audited", id, candidate, slot, mask, sender, life.unaudited))
         return True
 
     def nominate(self, sender: str, value: int, id: int, seal: int) -> None:

@@ -57,6 +57,11 @@ def predicted(model: bytes, sample: int) -> int:
     return sample & 3 if sample >> 2 & 7 >= model[1] else (sample + 1) & 3
 
 
+def audit_args(challenge: int, slot: int, mask: int, predictions: list[bytes], model: bytes, samples: bytes) -> Any:
+    """Arguments of `audit` for one group."""
+    return challenge, [slot], mask, predictions, len(model), model + samples
+
+
 @dataclass(frozen=True)
 class Site:
     """What is deployed once and shared by tests, each inside an anchor."""
@@ -246,7 +251,9 @@ class World:
         samples = self.held_out(challenge)[slot].samples
         return bool(
             self.market.audit(
-                challenge, slot, mask, predictions, model, samples, sender=sender or self.auditor, **options
+                *audit_args(challenge, slot, mask, predictions, model, samples),
+                sender=sender or self.auditor,
+                **options,
             )
         )
 

@@ -9,11 +9,8 @@ from typing import Any
 import boa
 from boa.util.abi import Address
 from eth_hash.auto import keccak
-from vyper.compiler.settings import OptimizationLevel
 
 CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
-OPTIMIZE = OptimizationLevel.GAS
-"""The optimiser setting every contract is compiled with."""
 CODE_LIMIT = 24_576
 """Bytes of code a contract may have (EIP-170)."""
 GENESIS_TIME = 1_750_000_000
@@ -22,8 +19,8 @@ BLOCKHASH_REACH = 256
 
 
 def compile_contract(path: Path) -> Any:
-    """A deployer for the Vyper file at `path`, compiled as it is deployed for real."""
-    return boa.load_partial(str(path), compiler_args={"optimize": OPTIMIZE})
+    """A deployer for the Vyper file at `path`; the file's own pragma says how it is optimised."""
+    return boa.load_partial(str(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +142,14 @@ class Deployment:
     engine: Any
 
 
+def deploy_engine() -> Any:
+    """Deploy the dense engine, with its validator, in the active environment."""
+    validator = compile_contract(CONTRACTS / "DenseValidator.vy").deploy()
+    return compile_contract(CONTRACTS / "DenseEngine.vy").deploy(validator.address)
+
+
 def deploy(*, min_window: int, engine: Any = None) -> Deployment:
     """Deploy a market in the active environment, with the dense engine unless another is given."""
     if engine is None:
-        engine = compile_contract(CONTRACTS / "DenseEngine.vy").deploy()
+        engine = deploy_engine()
     return Deployment(compile_contract(CONTRACTS / "Market.vy").deploy(min_window, [engine.address]), engine)

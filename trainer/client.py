@@ -1,7 +1,7 @@
 """A market as its users see it: one method a transaction, and what a bystander can rebuild from the logs alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,10 +140,21 @@ class MarketClient:
 
     # ── anyone ──
 
-    def audit(self, challenge: int, slot: int, mask: int, shown: Unsealed, samples: bytes, *, sender: str) -> Receipt:
-        """Execute samples of one group; returns whether the predictions are right."""
+    def audit(self, challenge: int, groups: Mapping[int, bytes], mask: int, shown: Unsealed, *, sender: str) -> Receipt:
+        """Execute samples of up to 8 groups; returns whether the predictions are right.
+
+        groups: packed samples by slot.
+        mask:   bit i of the k-th group is bit k * samples + i.
+        """
         return self._send(
-            self.contract.audit, challenge, slot, mask, list(shown.predictions), shown.model, samples, sender=sender
+            self.contract.audit,
+            challenge,
+            list(groups),
+            mask,
+            list(shown.predictions),
+            len(shown.model),
+            shown.model + b"".join(groups.values()),
+            sender=sender,
         )
 
     def nominate(self, challenge: int, seal: int, *, sender: str) -> Receipt:

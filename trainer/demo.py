@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trainer import datasets, fetch, integer, integer_jax, quantise, split, training
-from trainer.chain import CODE_LIMIT, CONTRACTS, Chain, compile_contract
+from trainer.chain import CODE_LIMIT, Chain, deploy
 from trainer.client import MarketClient, Seal, Unsealed, demo_salt
 from trainer.encode import class_word, classes_of, decode, encode, unpack_samples
 from trainer.errors import ChainError, DataError
@@ -29,6 +29,8 @@ BLOCKS_BETWEEN = 25
 """Blocks from one person's transaction to the next: five minutes."""
 ETH = 10**18
 HOLDOUT_SAMPLES = 256
+GROUPS_AN_AUDIT = 4
+"""Groups the winner has executed in one transaction."""
 THRESHOLD = 0.75
 """Part of the hold-out that a winner must get right."""
 
@@ -149,8 +151,8 @@ class Story:
 
     def _deploy(self) -> None:
         self.journal.heading("A chain with a market on it")
-        self.engine = compile_contract(CONTRACTS / "DenseEngine.vy").deploy()
-        market = compile_contract(CONTRACTS / "Market.vy").deploy(HOUR, [self.engine.address])
+        deployed = deploy(min_window=HOUR)
+        self.engine, market = deployed.engine, deployed.market
         self.client = MarketClient(self.chain, market)
         self.sizes = {
             name: len(self.chain.env.get_code(contract.address))
@@ -309,7 +311,7 @@ class Story:
             "auditor",
             f"slot {slot}, sample {sample}: the engine contradicts {LIAR}",
             self.client.audit(
-                self.id, slot, 1 << sample, shown, self.holdout_bytes[slot], sender=self.accounts["auditor"]
+                self.id, {slot: self.holdout_bytes[slot]}, 1 << sample, shown, sender=self.accounts["auditor"]
             ),
         )
         if receipt.result:
@@ -336,19 +338,24 @@ class Story:
         self._unseal(self.winner, [self._word(network, slot) for slot in range(self.terms.holdout)])
         start = self.chain.now
         shown = self.client.unsealed(self.id)
-        everything = (1 << self.terms.samples) - 1
-        for slot in range(self.terms.holdout):
+        for first in range(0, self.terms.holdout, GROUPS_AN_AUDIT):
+            slots = range(first, min(first + GROUPS_AN_AUDIT, self.terms.holdout))
+            count = len(slots) * self.terms.samples
             self.chain.mine(BLOCKS_BETWEEN)
             receipt = self._do(
                 "audit",
                 self.winner,
-                f"slot {slot}: {self.terms.samples} of {self.terms.samples} right",
+                f"slots {slots[0]} to {slots[-1]}: {count} of {count} predictions right",
                 self.client.audit(
-                    self.id, slot, everything, shown, self.holdout_bytes[slot], sender=self.accounts[self.winner]
+                    self.id,
+                    {slot: self.holdout_bytes[slot] for slot in slots},
+                    (1 << count) - 1,
+                    shown,
+                    sender=self.accounts[self.winner],
                 ),
             )
             if not receipt.result:
-                raise ChainError(f"slot {slot}: the engine contradicts an honest prediction")
+                raise ChainError(f"slots {slots}: the engine contradicts an honest prediction")
         self._span("audit (full)", start)
 
     def _pay(self) -> None:
@@ -476,11 +483,16 @@ class Story:
         }
 
     def _candidate(self, name: str, entry: Entry) -> dict[str, Any]:
+        model = entry.seal.model
         everything = (1 << self.terms.samples) - 1
         receipt = self.chain.send(
-            self.engine.predict, entry.seal.model, self.holdout_bytes[0], everything, sender=self.accounts["auditor"]
+            self.engine.predict,
+            model + self.holdout_bytes[0],
+            len(model),
+            everything,
+            sender=self.accounts["auditor"],
         )
-        if receipt.result != self._word(entry.network, 0):
+        if receipt.result != [self._word(entry.network, 0)]:
             raise ChainError(f"{name}: the engine and trainer.integer disagree")
         classes = np.concatenate([self._classes(entry.network, slot) for slot in range(self.terms.holdout)])
         return {

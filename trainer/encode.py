@@ -25,20 +25,26 @@ from trainer.integer import (
 )
 
 MAGIC: Final = b"ASAY"
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER: Final = struct.Struct(">4s5B8H6BB")
 MAX_MODEL_BYTES: Final = 120 * 1024
 MAX_GROUP: Final = 32
 
+# what a stored bias is above the bias
+_LIFT: Final = 2**30
+
 # the engine's gas, see `cost`: what one sample may take, then the parts
-MAX_COST: Final = 12_000_000
-_BLOCK: Final = 12
-_BUNDLE: Final = 4
-_GAS_CALL: Final = 295_000
-_GAS_LAYER: Final = 5_000
-_GAS_INPUT: Final = 8_000
-_GAS_BUNDLE: Final = 4_200
-_GAS_MEET: Final = 8_000
+MAX_COST: Final = 11_500_000
+_GAS_CALL: Final = 143_000
+_GAS_LAYER: Final = 500
+_GAS_SLOT: Final = 3_700
+_GAS_INPUT: Final = 410
+_GAS_PIECE: Final = 100
+_GAS_TURNED: Final = 2_400
+_GAS_ROW: Final = 320
+_GAS_MEET: Final = 1_230
+_GAS_TERM: Final = 58
+_GAS_FIELD: Final = 210
 
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
@@ -51,7 +57,13 @@ class Plan:
     inputs, rows: shape of the layer.
     bits:         bits of an input.
     stride:       bits of a lane; `lanes` lanes make a word.
+    split:        words of inputs cut from one chunk of a sample (layer 0; 0 in others, like all that follow).
+    whole, rest:  whole chunks of a sample, inputs behind them: the tail.
+    run:          lanes that the tail takes of a word cut from it.
+    merged:       such words that share a term.
+    pieces:       such words that hold an input.
     terms:        words that a row multiplies.
+    slots:        rounds in which a row multiplies them; nothing in the file depends on it.
     depth:        terms in a chunk of the file.
     chunks:       chunks of a row, each `chunk_bytes` long.
     """
@@ -61,7 +73,14 @@ class Plan:
     bits: int
     stride: int
     lanes: int
+    split: int
+    whole: int
+    rest: int
+    run: int
+    merged: int
+    pieces: int
     terms: int
+    slots: int
     depth: int
     chunks: int
 
@@ -72,25 +91,51 @@ class Plan:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row and its bias."""
-        return self.chunks * self.chunk_bytes + 4
+        """Bytes of a row without its bias."""
+        return self.chunks * self.chunk_bytes
+
+    @property
+    def layer_bytes(self) -> int:
+        """Bytes of the layer: all biases, all rows."""
+        return self.rows * (4 + self.row_bytes)
 
 
 def plan(widths: tuple[int, ...], layer: int, *, input_bits: int, activation_bits: int, weight_bits: int) -> Plan:
     """Geometry of one layer of a network of these widths."""
     bits = activation_bits if layer else input_bits
-    stride, lanes = (16, 16) if max(bits, weight_bits) <= 4 else (24, 10)
+    if max(bits, weight_bits) <= 4:
+        stride, lanes = 16, 16
+    else:
+        stride, lanes = (32, 8) if layer else (24, 10)
     inputs = widths[layer]
-    split = 1 if layer else stride // bits
-    terms = -(-inputs // (split * lanes)) * split
+    split = whole = rest = run = merged = pieces = 0
+    if layer:
+        terms = -(-inputs // lanes)
+    else:
+        split = stride // bits
+        whole, rest = divmod(inputs, split * lanes)
+        terms = whole * split
+        if rest:
+            run = -(-rest // split)
+            merged = lanes // run
+            pieces = min(rest, split)
+            terms += -(-pieces // merged)
     depth = stride // weight_bits
+    step = 16 if split == 16 or depth == 16 else 24
     return Plan(
         inputs=inputs,
         rows=widths[layer + 1],
         bits=bits,
         stride=stride,
         lanes=lanes,
+        split=split,
+        whole=whole,
+        rest=rest,
+        run=run,
+        merged=merged,
+        pieces=pieces,
         terms=terms,
+        slots=max(-(-(terms - 1) // step), 1),
         depth=depth,
         chunks=-(-terms // depth),
     )
@@ -112,7 +157,7 @@ def plans(network: Network) -> tuple[Plan, ...]:
 
 def model_bytes(network: Network) -> int:
     """Length of the encoding."""
-    return HEADER.size + sum(p.rows * p.row_bytes for p in plans(network))
+    return HEADER.size + sum(p.layer_bytes for p in plans(network))
 
 
 def _fields(p: Plan, layer: int) -> Int64:
@@ -122,11 +167,16 @@ def _fields(p: Plan, layer: int) -> Int64:
     """
     i = np.arange(p.inputs, dtype=np.int64)
     if layer == 0:
-        split = p.stride // p.bits
-        period = split * p.lanes
+        period = p.split * p.lanes
         e = period - 1 - i % period
-        term = i // period * split + e % split
-        lane = e // split
+        term = i // period * p.split + e % p.split
+        lane = e // p.split
+        # the tail: piece after piece, `merged` of them in a term
+        piece = i % period % p.split
+        beside = piece % max(p.merged, 1)
+        tail = i >= p.whole * period
+        term = np.where(tail, p.whole * p.split + piece // max(p.merged, 1), term)
+        lane = np.where(tail, lane - p.run * beside, lane)
     else:
         term = i // p.lanes
         lane = i % p.lanes
@@ -192,8 +242,7 @@ def encode(network: Network) -> bytes:
     for number, (layer, p) in enumerate(zip(network.layers, plans(network), strict=True)):
         fields = np.zeros((p.rows, p.chunks * p.lanes * p.depth), np.uint8)
         fields[:, _fields(p, number)] = (layer.weights.T + zero).astype(np.uint8)
-        biases = layer.bias.astype(">i4").view(np.uint8).reshape(p.rows, 4)
-        parts.append(np.concatenate([_pack(fields, bits), biases], axis=1).tobytes())
+        parts += [(layer.bias + _LIFT).astype(">u4").tobytes(), _pack(fields, bits).tobytes()]
     return b"".join(parts)
 
 
@@ -234,14 +283,15 @@ def decode(data: bytes) -> Network:
         plan(widths, i, input_bits=input_bits, activation_bits=activation_bits, weight_bits=weight_bits)
         for i in range(count)
     )
-    size = HEADER.size + sum(p.rows * p.row_bytes for p in geometry)
+    size = HEADER.size + sum(p.layer_bytes for p in geometry)
     if len(data) != size:
         raise EncodingError(f"{len(data)} bytes; the header asks for {size}")
     layers, at = [], HEADER.size
     for number, p in enumerate(geometry):
-        block = np.frombuffer(data, np.uint8, p.rows * p.row_bytes, at).reshape(p.rows, p.row_bytes)
-        at += block.size
-        fields = _unpack(np.ascontiguousarray(block[:, :-4]), weight_bits)
+        bias = np.frombuffer(data, ">u4", p.rows, at).astype(np.int64) - _LIFT
+        rows = np.frombuffer(data, np.uint8, p.rows * p.row_bytes, at + 4 * p.rows).reshape(p.rows, p.row_bytes)
+        at += p.layer_bytes
+        fields = _unpack(rows, weight_bits)
         used: Bool = np.zeros(fields.shape[1], np.bool_)
         places = _fields(p, number)
         used[places] = True
@@ -252,7 +302,6 @@ def decode(data: bytes) -> Network:
         if not stored.all():
             row = int((stored == 0).any(axis=1).argmax())
             raise EncodingError(f"layer {number}, neuron {row}: a lane with input is zero")
-        bias = np.ascontiguousarray(block[:, -4:]).view(">i4")[:, 0].astype(np.int64)
         layer = Layer(
             weights=np.ascontiguousarray(stored.astype(np.int64).T) - zero,
             bias=bias,
@@ -276,12 +325,14 @@ def decode(data: bytes) -> Network:
 
 
 def cost(network: Network) -> int:
-    """Upper bound of the execution gas of `predict` for one sample of a group: the contract's `cost`."""
+    """Upper bound of the execution gas of `predict` for one sample: the contract's `cost`."""
     gas = _GAS_CALL
-    for p in plans(network):
-        blocks = -(-p.terms // _BLOCK)
-        bundles = -(-p.rows // _BUNDLE)
-        gas += _GAS_LAYER + _GAS_INPUT * blocks + bundles * (_GAS_BUNDLE + _GAS_MEET * blocks)
+    for layer, p in enumerate(plans(network)):
+        parts = -(-p.rows // 128)
+        load = _GAS_TURNED if layer else _GAS_INPUT
+        term = _GAS_TERM if p.depth <= 4 else _GAS_FIELD
+        gas += _GAS_LAYER + parts * (_GAS_SLOT * p.slots + load * p.terms + _GAS_PIECE * p.pieces)
+        gas += p.rows * (_GAS_ROW + _GAS_MEET * p.slots + term * p.terms)
     return gas
 
 

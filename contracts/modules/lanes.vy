@@ -74,6 +74,23 @@ def _differing(a: bytes32, b: bytes32, mask: uint256) -> uint256:
 
 @internal
 @pure
+def _cut(words: DynArray[bytes32, 8], start: uint256) -> bytes32:
+    """
+    @dev 32 bytes from byte `start` of the words on, zeros behind their end.
+    @param words Classes of consecutive samples.
+    @param start Below 32 * len(words).
+    """
+    at: uint256 = start // 32
+    # 0 to 248; a shift by 256 gives zero
+    skip: uint256 = 8 * (start % 32)
+    bits: uint256 = convert(words[at], uint256) << skip
+    if at + 1 < len(words):
+        bits |= convert(words[at + 1], uint256) >> (256 - skip)
+    return convert(bits, bytes32)
+
+
+@internal
+@pure
 def _count(mask: uint256) -> uint256:
     """
     @dev The number of samples in a mask below 2**32 (population count).

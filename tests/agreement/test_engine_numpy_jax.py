@@ -25,7 +25,7 @@ def test_classes_are_the_same(engine: Engine, data: st.DataObject, network: Netw
     samples = data.draw(groups(network))
     expected = integer.predict(network, samples)
     engine.validate(network)
-    assert classes_of(engine.predict(network, samples), len(samples)).tolist() == expected.tolist()
+    assert classes_of(engine.predict(network, samples)[:32], len(samples)).tolist() == expected.tolist()
     assert np.array_equal(integer_jax.predict(network, samples), expected)
 
 
@@ -67,7 +67,7 @@ def test_every_combination_of_bits(engine: Engine, input_bits: int, activation_b
     samples = random_group(network, 2)
     engine.validate(network)
     expected = integer.predict(network, samples)
-    assert classes_of(engine.predict(network, samples), 2).tolist() == expected.tolist()
+    assert classes_of(engine.predict(network, samples)[:32], 2).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_wide_layers(engine: Engine, widths: tuple[int, ...], bits: int) -> None
     samples = random_group(network, 3)
     samples[1], samples[2] = 2**bits - 1, 0
     engine.validate(network)
-    assert classes_of(engine.predict(network, samples), 3).tolist() == integer.predict(network, samples).tolist()
+    assert classes_of(engine.predict(network, samples)[:32], 3).tolist() == integer.predict(network, samples).tolist()
 
 
 def test_a_full_group_in_several_turns(engine: Engine) -> None:
     """32 wide samples do not fit into the engine's scratch memory at once."""
     network = random_network((1000, 6, 3), input_bits=8, activation_bits=8)
     samples = random_group(network, 32)
-    assert classes_of(engine.predict(network, samples), 32).tolist() == integer.predict(network, samples).tolist()
+    assert classes_of(engine.predict(network, samples)[:32], 32).tolist() == integer.predict(network, samples).tolist()
 
 
 @pytest.mark.parametrize("terms", [1, 4, 5, 12, 13, 17])

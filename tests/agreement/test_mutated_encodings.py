@@ -78,7 +78,7 @@ def check(engine: Engine, model: bytes, original: Network) -> bool:
     assert answer.reason is None, f"the engine refuses what the decoder accepts: {answer.reason}"
     assert encode(network) == model
     samples = np.random.default_rng(0).integers(0, 2**network.input_bits, (2, network.widths[0]), dtype=np.uint8)
-    word = engine.answer("predict", model, pack_samples(samples, network.input_bits), 3)
+    word = engine.words(model, pack_samples(samples, network.input_bits), 3)
     assert classes_of(word, 2).tolist() == integer.predict(network, samples).tolist()
     return True
 
@@ -101,5 +101,5 @@ def test_every_lane_of_a_row_counts(engine: Engine, data: st.DataObject, network
 
 @given(garbage=st.binary(max_size=200), network=networks(max_layers=1, max_inputs=8, max_classes=2))
 def test_garbage_is_refused(engine: Engine, garbage: bytes, network: Network) -> None:
-    assert not check(engine, b"ASAY\x01" + garbage, network)
+    assert not check(engine, b"ASAY\x02" + garbage, network)
     assert not check(engine, garbage, network)

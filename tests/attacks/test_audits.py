@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.unchanged import picture, refused, unchanged
-from tests.world import ALL, ETH, EVERY_SAMPLE, HOLDOUT, SAMPLES, World, quality
+from tests.world import ALL, ETH, EVERY_SAMPLE, HOLDOUT, SAMPLES, World, audit_args, quality
 from trainer.protocol import Outcome, Phase
 
 BOND = ETH + 1
@@ -53,15 +53,15 @@ def test_an_honest_candidate_survives_every_audit_by_everybody(world: World) -> 
     for sender in (world.poster, ben, world.stranger):
         words, samples = world.predictions(challenge, MODEL), world.held_out(challenge)[1].samples
         with refused(world, "audit: not the samples"):
-            world.market.audit(challenge, 0, 1, words, MODEL, samples, sender=sender)
+            world.market.audit(*audit_args(challenge, 0, 1, words, MODEL, samples), sender=sender)
         with refused(world, "audit: not the predictions"):
-            world.market.audit(challenge, 1, 1, others, MODEL, samples, sender=sender)
+            world.market.audit(*audit_args(challenge, 1, 1, others, MODEL, samples), sender=sender)
         with refused(world, "audit: not the model"):
-            world.market.audit(challenge, 1, 1, words, quality(8), samples, sender=sender)
+            world.market.audit(*audit_args(challenge, 1, 1, words, quality(8), samples), sender=sender)
         with refused(world, "audit: no such sample"):
-            world.market.audit(challenge, 1, 1 << SAMPLES, words, MODEL, samples, sender=sender)
+            world.market.audit(*audit_args(challenge, 1, 1 << SAMPLES, words, MODEL, samples), sender=sender)
         with refused(world, "audit: no such slot"):
-            world.market.audit(challenge, HOLDOUT, 1, words, MODEL, samples, sender=sender)
+            world.market.audit(*audit_args(challenge, HOLDOUT, 1, words, MODEL, samples), sender=sender)
     world.audit_all(challenge, ada)
     world.pass_phase(challenge)
     assert world.settle(challenge) == Outcome.WON
@@ -82,7 +82,7 @@ def test_too_little_gas_changes_nothing(world: World, honest: bool) -> None:
         with world.chain.env.anchor():
             try:
                 found = world.market.audit(
-                    challenge, 0, EVERY_SAMPLE, words, model, samples, sender=world.auditor, gas=gas
+                    *audit_args(challenge, 0, EVERY_SAMPLE, words, model, samples), sender=world.auditor, gas=gas
                 )
             except boa.BoaError:
                 assert not any(world.market.get_logs())

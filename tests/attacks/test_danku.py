@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.unchanged import refused, unchanged
-from tests.world import ALL, CLASSES, ETH, SAMPLES, World, group, quality
+from tests.world import ALL, CLASSES, ETH, SAMPLES, World, audit_args, group, quality
 from trainer import encode
-from trainer.chain import CONTRACTS, compile_contract
+from trainer.chain import deploy_engine
 from trainer.integer import Layer, Network
 from trainer.protocol import ETHER, SEED_DELAY, Outcome, Phase
 
@@ -20,7 +20,7 @@ BOND, POSTER_BOND = ETH + 1, 3 * ETH + 1
 def dense(site: Any) -> Any:
     """The real engine."""
     with site.chain.active():
-        return compile_contract(CONTRACTS / "DenseEngine.vy").deploy()
+        return deploy_engine()
 
 
 def linear(bias: list[int], weights: list[int] | None = None) -> bytes:
@@ -148,7 +148,7 @@ def test_9_no_wrong_index_pays_anybody_else(world: World) -> None:
     challenge = world.to_audit({ada: quality(1), ben: quality(3)})
     words, samples = world.predictions(challenge, quality(3)), world.held_out(challenge)[0].samples
     with refused(world, "audit: not the predictions"):
-        world.market.audit(challenge, 0, 1, words, quality(3), samples, sender=ben)
+        world.market.audit(*audit_args(challenge, 0, 1, words, quality(3), samples), sender=ben)
     world.audit_all(challenge, ada)
     for unknown in (challenge + 1, 2**256 - 1):
         with refused(world, "market: no such challenge"):
@@ -168,5 +168,5 @@ def test_10_every_neuron_has_a_bias_of_its_own(world: World, dense: Any, chosen:
     model = linear(bias)
     with unchanged(world):
         assert dense.validate(model, 1, 8, CLASSES) <= 12_000_000
-        word = dense.predict(model, bytes(range(0, 250, 50)), (1 << SAMPLES) - 1)
-    assert word == bytes([chosen] * SAMPLES).ljust(32, b"\0")
+        words = dense.predict(model + bytes(range(0, 250, 50)), len(model), (1 << SAMPLES) - 1)
+    assert words == [bytes([chosen] * SAMPLES).ljust(32, b"\0")]

@@ -5,7 +5,7 @@ import pytest
 
 from tests.unchanged import refused, unchanged
 from tests.world import ALL, ETH, World, quality
-from trainer.chain import CONTRACTS, compile_contract
+from trainer.chain import deploy_engine
 from trainer.protocol import Outcome, Phase
 
 SALT = b"\x05" * 32
@@ -72,10 +72,9 @@ def test_a_model_past_the_largest_transaction_is_refused(world: World) -> None:
 
 def test_a_model_that_a_real_engine_refuses_is_refused_with_its_reason(world: World) -> None:
     """The dense engine refuses what costs too much gas, is of another shape, or is not canonical."""
-    path = CONTRACTS / "DenseEngine.vy"
-    engine = compile_contract(path).deploy()
+    engine = deploy_engine()
     world.market = world.market.deployer.deploy(3600, [engine.address])
-    header = bytearray(b"ASAY\x01\x01\x08\x08\x02")
+    header = bytearray(b"ASAY\x02\x01\x08\x08\x02")
     header += (1).to_bytes(2, "big") + (4).to_bytes(2, "big") + bytes(12) + bytes(6) + b"\0"
     ada = world.trainers[0]
     for model in (b"", b"ASAY", bytes(32), bytes(header), bytes(header) + bytes(4 * 36), b"\xff" * 5000):

@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.unchanged import refused, unchanged
-from tests.world import ETH, SAMPLES, World, quality
+from tests.world import ETH, SAMPLES, World, audit_args, quality
 from trainer.protocol import ETHER, Outcome, Phase, seal_hash
 
 SALT = b"\x05" * 32
@@ -40,7 +40,9 @@ def actor_wins(world: World) -> int:
     assert world.candidate(challenge) == actor
     by_actor(world, world.market.unseal, challenge, SALT, words, quality(1))
     for slot, g in enumerate(world.held_out(challenge)):
-        world.market.audit(challenge, slot, (1 << SAMPLES) - 1, words, quality(1), g.samples, sender=world.auditor)
+        world.market.audit(
+            *audit_args(challenge, slot, (1 << SAMPLES) - 1, words, quality(1), g.samples), sender=world.auditor
+        )
     assert world.phase(challenge) == Phase.SETTLE
     return challenge
 
@@ -109,7 +111,7 @@ def test_an_auditor_that_refuses_ether_does_not_save_the_liar(world: World) -> N
     challenge = world.to_lie(ada)
     world.actor.behave(REFUSES, ETHER, b"")
     lie, g = world.lie(challenge, ada), world.held_out(challenge)[0]
-    by_actor(world, world.market.audit, challenge, 0, 1, lie, quality(8), g.samples)
+    by_actor(world, world.market.audit, *audit_args(challenge, 0, 1, lie, quality(8), g.samples))
     assert world.phase(challenge) == Phase.NOMINATE
     assert world.credit(world.actor.address) == BOND // 2
 

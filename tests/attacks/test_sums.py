@@ -6,7 +6,7 @@ import boa
 import pytest
 
 from tests.unchanged import refused, unchanged
-from tests.world import ALL, ETH, World, quality
+from tests.world import ALL, ETH, World, audit_args, quality
 from trainer.protocol import ETHER, Outcome, Phase
 
 TOP = 2**128 - 1
@@ -102,9 +102,9 @@ def test_huge_scores_slots_and_masks_are_refused(world: World) -> None:
     words, samples = world.predictions(challenge, quality(0)), world.held_out(challenge)[0].samples
     for edge in EDGES:
         with refused(world, "audit: no such slot"):
-            world.market.audit(challenge, edge, 1, words, quality(0), samples, sender=ada)
+            world.market.audit(*audit_args(challenge, edge, 1, words, quality(0), samples), sender=ada)
         with refused(world, "audit: no such sample"):
-            world.market.audit(challenge, 0, edge, words, quality(0), samples, sender=ada)
+            world.market.audit(*audit_args(challenge, 0, edge, words, quality(0), samples), sender=ada)
 
 
 def test_the_longest_windows_end(world: World) -> None:

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boa
 from eth_abi import decode as abi_decode
 
+from trainer.chain import compile_contract
 from trainer.encode import encode, pack_samples
 from trainer.integer import Network, Uint8
 
-SOURCE = Path(__file__).parents[2] / "contracts" / "DenseEngine.vy"
+CONTRACTS = Path(__file__).parents[2] / "contracts"
 ERROR = bytes.fromhex("08c379a0")
 
 
 @functools.cache
-def deployer() -> Any:
-    return boa.load_partial(str(SOURCE))
+def deployer(name: str = "DenseEngine") -> Any:
+    return compile_contract(CONTRACTS / f"{name}.vy")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Engine:
     """A deployed engine; every method but `call` expects success."""
 
     def __init__(self) -> None:
-        self.contract = deployer().deploy()
+        self.validator = deployer("DenseValidator").deploy()
+        self.contract = deployer().deploy(self.validator.address)
 
     def call(self, method: str, *args: Any, gas: int = 200_000_000) -> Answer:
         data = getattr(self.contract, method).prepare_calldata(*args)
@@ -56,9 +57,14 @@ class Engine:
             self.answer("validate", encode(network), sample_bytes, network.input_bits, network.classes)
         )
 
+    def words(self, model: bytes, samples: bytes, mask: int) -> bytes:
+        """The words that `predict` returns, joined: byte j is the class of sample j."""
+        words = abi_decode(["bytes32[]"], self.answer("predict", model + samples, len(model), mask))[0]
+        return b"".join(words)
+
     def predict(self, network: Network, samples: Uint8, mask: int | None = None) -> bytes:
         mask = (1 << len(samples)) - 1 if mask is None else mask
-        return self.answer("predict", encode(network), pack_samples(samples, network.input_bits), mask)
+        return self.words(encode(network), pack_samples(samples, network.input_bits), mask)
 
     def logits(self, network: Network, samples: Uint8, index: int) -> list[int]:
         output = self.answer("logits", encode(network), pack_samples(samples, network.input_bits), index)

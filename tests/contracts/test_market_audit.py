@@ -1,10 +1,12 @@
 """audit: what is executed is recorded, one wrong sample is fraud, and nothing but what was shown before is used."""
 
+from typing import Any
+
 import boa
 import pytest
 
 from tests.unchanged import refused, unchanged
-from tests.world import ALL, EVERY_SAMPLE, HOLDOUT, HOUR, SAMPLES, World, quality
+from tests.world import ALL, EVERY_SAMPLE, HOLDOUT, HOUR, SAMPLES, World, audit_args, quality
 from trainer.protocol import ETHER, Outcome, Phase
 
 MODEL = quality(1)
@@ -14,7 +16,7 @@ def test_a_right_group_is_recorded(world: World) -> None:
     ada = world.trainers[0]
     challenge = world.to_audit({ada: MODEL})
     words, samples = world.predictions(challenge, MODEL), world.held_out(challenge)[1].samples
-    assert world.market.audit(challenge, 1, 0b10110, words, MODEL, samples, sender=world.auditor) is True
+    assert world.market.audit(*audit_args(challenge, 1, 0b10110, words, MODEL, samples), sender=world.auditor) is True
     assert world.events() == [
         (
             "Audited",
@@ -65,7 +67,9 @@ def test_one_wrong_sample_is_fraud(world: World, bond: int, full_audit: bool) ->
     words, samples = world.lie(challenge, ada), world.held_out(challenge)[0].samples
     burned = world.burned()
     escrowed = world.escrowed()
-    assert world.market.audit(challenge, 0, 0b100, words, quality(8), samples, sender=world.auditor) is False
+    assert (
+        world.market.audit(*audit_args(challenge, 0, 0b100, words, quality(8), samples), sender=world.auditor) is False
+    )
     assert world.events() == [
         ("Credited", {"token": ETHER, "owner": world.auditor, "amount": bond // 2}),
         ("Burned", {"token": ETHER, "amount": bond - bond // 2}),
@@ -129,7 +133,10 @@ def test_anything_but_what_was_shown_is_refused(world: World) -> None:
     challenge = world.to_audit({ada: MODEL})
     words, samples = world.predictions(challenge, MODEL), world.held_out(challenge)[0].samples
     other = world.held_out(challenge)[1].samples
-    audit = world.market.audit
+
+    def audit(*args: Any, sender: str) -> None:
+        world.market.audit(*audit_args(*args), sender=sender)
+
     flipped = [bytes([words[0][0] ^ 1]) + words[0][1:], words[1]]
     for bent in (flipped, words[:1], [*words, bytes(32)], [], words[::-1]):
         with refused(world, "audit: not the predictions"):
@@ -148,7 +155,10 @@ def test_slots_and_masks_past_the_bounds_are_refused(world: World) -> None:
     ada = world.trainers[0]
     challenge = world.to_audit({ada: MODEL})
     words, samples = world.predictions(challenge, MODEL), world.held_out(challenge)[0].samples
-    audit = world.market.audit
+
+    def audit(*args: Any, sender: str) -> None:
+        world.market.audit(*audit_args(*args), sender=sender)
+
     for slot in (HOLDOUT, 2**256 - 1):
         with refused(world, "audit: no such slot"):
             audit(challenge, slot, 1, words, MODEL, samples, sender=world.auditor)

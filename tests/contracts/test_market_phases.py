@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unchanged import refused
-from tests.world import EVERY_SAMPLE, HOUR, World, quality
+from tests.world import EVERY_SAMPLE, HOUR, World, audit_args, quality
 from trainer.protocol import SEED_DELAY, SEED_REACH, Outcome, Phase
 
 
@@ -25,7 +25,9 @@ def calls(world: World, challenge: int) -> dict[str, Callable[[], object]]:
         ),
         "claim": lambda: market.claim(challenge, 3, sender=ada),
         "unseal": lambda: market.unseal(challenge, salt, words, model, sender=ada),
-        "audit": lambda: market.audit(challenge, 0, EVERY_SAMPLE, words, model, group.samples, sender=world.auditor),
+        "audit": lambda: market.audit(
+            *audit_args(challenge, 0, EVERY_SAMPLE, words, model, group.samples), sender=world.auditor
+        ),
         "nominate": lambda: market.nominate(challenge, 0, sender=world.stranger),
         "settle": lambda: market.settle(challenge, sender=world.stranger),
     }

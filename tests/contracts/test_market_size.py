@@ -1,11 +1,7 @@
 """Contracts fit into their chain's limit, compiled as they are deployed."""
 
-import pytest
-
 from tests.world import World
-from trainer.chain import CODE_LIMIT, CONTRACTS, compile_contract
-
-ENGINES = sorted(CONTRACTS.glob("*Engine.vy"))
+from trainer.chain import CODE_LIMIT, CONTRACTS, compile_contract, deploy_engine
 
 
 def test_the_market_fits(world: World) -> None:
@@ -13,8 +9,8 @@ def test_the_market_fits(world: World) -> None:
     assert 0 < len(code) <= CODE_LIMIT, f"Market.vy has {len(code)} bytes"
 
 
-@pytest.mark.parametrize("path", ENGINES, ids=lambda path: path.name)
-def test_engines_fit(world: World, path: object) -> None:
-    engine = compile_contract(path).deploy()
-    code = world.chain.env.get_code(engine.address)
-    assert 0 < len(code) <= CODE_LIMIT, f"{path} has {len(code)} bytes"
+def test_the_engine_and_its_validator_fit(world: World) -> None:
+    engine, validator = deploy_engine(), compile_contract(CONTRACTS / "DenseValidator.vy").deploy()
+    for contract in (engine, validator):
+        code = world.chain.env.get_code(contract.address)
+        assert 0 < len(code) <= CODE_LIMIT, f"{contract} has {len(code)} bytes"

@@ -22,19 +22,23 @@ def validate(model: Bytes[122880], sample_bytes: uint256, input_bits: uint256, c
 
 @external
 @view
-def predict(model: Bytes[122880], samples: Bytes[122880], mask: uint256) -> bytes32:
-    kind: Bytes[1] = slice(model, 0, 1)
+def predict(payload: Bytes[122880], model_bytes: uint256, mask: uint256) -> DynArray[bytes32, 8]:
+    kind: Bytes[1] = slice(payload, 0, 1)
     assert kind != b"R", "engine: broken"
     if kind == b"G":
         for i: uint256 in range(max_value(uint256)):
             assert i != max_value(uint256)
-    quality: uint256 = convert(slice(model, 1, 1), uint256)
-    word: uint256 = 0
-    for i: uint256 in range(32):
-        if (mask >> i) & 1 == 1:
-            b: uint256 = convert(slice(samples, i, 1), uint256)
-            c: uint256 = b & 3
-            if (b >> 2) & 7 < quality:
-                c = (b + 1) & 3
-            word |= c << (248 - 8 * i)
-    return convert(word, bytes32)
+    quality: uint256 = convert(slice(payload, 1, 1), uint256)
+    count: uint256 = len(payload) - model_bytes
+    words: DynArray[bytes32, 8] = []
+    for k: uint256 in range((count + 31) // 32, bound=8):
+        word: uint256 = 0
+        for i: uint256 in range(min(32, count - 32 * k), bound=32):
+            if (mask >> (32 * k + i)) & 1 == 1:
+                b: uint256 = convert(slice(payload, model_bytes + 32 * k + i, 1), uint256)
+                c: uint256 = b & 3
+                if (b >> 2) & 7 < quality:
+                    c = (b + 1) & 3
+                word |= c << (248 - 8 * i)
+        words.append(convert(word, bytes32))
+    return words

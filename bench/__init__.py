@@ -1,0 +1,1 @@
+"""Benchmarks: each writes JSON under `results/`, from which `tables.py` writes the tables of the README."""

@@ -1,0 +1,78 @@
+"""Gas of the market's own calls: `python -m bench.market` writes `tests/golden/market_gas.json`, which a test compares.
+
+The engine is the tests' `StepEngine`, which costs little: an audit's figure is mostly the market's overhead.
+Execution gas inside the call, all slots cold; a challenge with four trainers, two held-out groups of five samples.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.world import World, audit_args, build_site, quality
+from trainer.protocol import ETHER, SEED_DELAY
+
+GOLDEN = Path(__file__).parent.parent / "tests" / "golden" / "market_gas.json"
+
+
+def measure(trainers: int = 4) -> dict[str, int]:
+    """Execution gas of each call in the life of a challenge with a liar and `trainers` - 1 honest trainers."""
+    site = build_site()
+    with site.chain.active():
+        world = World(site)
+        gas: dict[str, int] = {}
+
+        def send(name: str, function: Any, *args: Any, sender: str, value: int = 0) -> Any:
+            receipt = site.chain.send(function, *args, sender=sender, value=value)
+            # the first of a kind pays for the ledger's first entries: the last one counts
+            gas[name] = receipt.execution_gas
+            return receipt.result
+
+        market, chain = world.market, world.chain
+        terms = world.terms()
+        for _ in range(2):
+            id = send(
+                "post", market.post, terms.as_tuple(), sender=world.poster, value=terms.reward + terms.poster_bond
+            )
+        chain.mine(SEED_DELAY + 1)
+        send("draw", market.draw, id, sender=world.stranger)
+        liar, *honest = [chain.account(f"trainer {i}", 10**21) for i in range(trainers)]
+        models = {liar: quality(7), **{name: quality(i + 1) for i, name in enumerate(honest)}}
+        for name, model in models.items():
+            bond = terms.trainer_bond + terms.seal_fee
+            send("commit", market.commit, id, world.seal(id, name, model), sender=name, value=bond)
+        world.pass_phase(id)
+        for number, g in enumerate(world.held_out(id)):
+            name = "reveal" if number == 0 else "reveal the last"
+            proof = list(world.tree.proof(g.index))
+            send(name, market.reveal, id, g.index, g.salt, g.labels, proof, g.samples, sender=world.poster)
+        send("claim", market.claim, id, 10, sender=liar)
+        for name in honest:
+            send("claim", market.claim, id, max(world.honest_score(id, name), terms.threshold), sender=name)
+        world.pass_phase(id)
+        model, salt = world.models[id, liar]
+        send("unseal", market.unseal, id, salt, world.lie(id, liar), model, sender=liar)
+        predictions, groups = world.lie(id, liar), world.held_out(id)
+        wrong = next(
+            (slot, i)
+            for slot, g in enumerate(groups)
+            for i in range(len(g.samples))
+            if predictions[slot][i] != world.predictions(id, model)[slot][i]
+        )
+        args = audit_args(id, wrong[0], 1 << wrong[1], predictions, model, groups[wrong[0]].samples)
+        assert send("audit a lie", market.audit, *args, sender=world.auditor) is False
+        send("nominate", market.nominate, id, world.market.seal_of(id, honest[0]) - 1, sender=world.auditor)
+        world.pass_phase(id)
+        model, salt = world.models[id, honest[0]]
+        predictions = world.predictions(id, model)
+        send("unseal", market.unseal, id, salt, predictions, model, sender=honest[0])
+        for slot, g in enumerate(groups):
+            name = "audit" if slot == 0 else "audit the last"
+            send(name, market.audit, *audit_args(id, slot, 31, predictions, model, g.samples), sender=world.auditor)
+        send("settle", market.settle, id, sender=world.stranger)
+        send("release", market.release, id, market.seal_of(id, honest[1]) - 1, sender=world.stranger)
+        send("withdraw", market.withdraw, ETHER, honest[0], sender=honest[0])
+    return gas
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(measure(), indent=1) + "\n")
