@@ -58,7 +58,7 @@ def test_every_path_of_the_readme_exists(path: str) -> None:
 
 def test_every_make_target_of_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"make ([a-z-]+)", README))
+    targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.M))
     assert targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target
