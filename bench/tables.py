@@ -39,7 +39,7 @@ def filled(text: str) -> str:
     for name, table in TABLES.items():
         pattern = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.S)
         assert pattern.search(text), f"README.md has no place for table {name}"
-        text = pattern.sub(lambda found, table=table: found[1] + table() + "\n" + found[2], text)  # type: ignore[misc]
+        text = pattern.sub(rf"\g<1>{table()}\n\g<2>", text)
     return text
 
 

@@ -16,8 +16,8 @@
     5. `release` frees the bond of every seal that did nothing wrong.
     6. `withdraw` is the only way out, and only the owner of a credit can use it.
 
-    Who can stop it: nobody. There is no owner, no pause, no upgrade; every step after `commit` but `unseal` can be
-    taken by anyone, and time alone leads every challenge to its end.
+    Who can stop it: nobody. There is no owner, no pause, no upgrade; only `cancel`, `claim`, `unseal` and
+    `withdraw` belong to one person; every other step can be taken by anyone, and time leads every challenge to its end.
 
     The phases are in `modules/phases.vy`, the wire formats in `README.md`.
 """

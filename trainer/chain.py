@@ -98,7 +98,10 @@ class Chain:
             self.mine(max(1, seconds // SECONDS_PER_BLOCK), seconds)
 
     def send(self, function: Any, *args: Any, sender: str, value: int = 0) -> Receipt:
-        """Send one transaction as a node would charge it; raises `boa.BoaError` if it reverts."""
+        """Send one transaction as a node would charge it; raises `boa.BoaError` if it reverts.
+
+        Not inside `env.anchor()`: what it seals for the next transaction cannot be rolled back.
+        """
         contract = function.contract
         state = self.env.evm.vm.state
         # a transaction starts with cold slots, empty transient storage, and its own addresses warm (EIP-2929)

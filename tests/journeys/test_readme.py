@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.tables import filled
+from trainer.presets import GENERIC, PRESETS
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -49,8 +52,6 @@ def test_the_session_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", re.findall(r"^\| `([^`]+)` \|", README, re.M))
 def test_every_path_of_the_readme_exists(path: str) -> None:
     if "-" in path and "/" not in path:
-        from trainer.presets import PRESETS
-
         assert path in PRESETS
     else:
         assert (ROOT / path).exists()
@@ -62,3 +63,13 @@ def test_every_make_target_of_the_readme_exists() -> None:
     assert targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_the_tables_of_the_readme_are_those_of_the_benchmarks() -> None:
+    assert filled(README) == README, "make bench-gas, or python -m bench.tables"
+
+
+def test_the_presets_of_the_readme_promise_what_the_presets_do() -> None:
+    rows = re.findall(r"^\| `([a-z]+(?:-\d+)+)` \|.*\| ([^|]+) \| `([^`]+)` \|$", README, re.M)
+    assert [(name, PRESETS[name].expected, PRESETS[name].command) for name, *_ in rows] == rows
+    assert {name for name, *_ in rows} == set(PRESETS) - {GENERIC}
