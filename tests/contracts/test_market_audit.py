@@ -196,3 +196,75 @@ def test_each_candidate_is_audited_from_scratch(world: World) -> None:
     world.audit_all(challenge, ben)
     assert world.market.executed(challenge, 1, 0) == EVERY_SAMPLE
     assert world.settle(challenge) == Outcome.WON
+
+
+def several(world: World, challenge: int, slots: list[int], words: list[bytes], model: bytes) -> tuple[Any, ...]:
+    """Arguments of an audit of several groups."""
+    groups = world.held_out(challenge)
+    return challenge, slots, words, len(model), model + b"".join(groups[slot].samples for slot in slots)
+
+
+def test_several_groups_are_recorded_each_under_its_own_slot(world: World) -> None:
+    ada = world.trainers[0]
+    challenge = world.to_audit({ada: MODEL})
+    words = world.predictions(challenge, MODEL)
+    id, slots, words, length, payload = several(world, challenge, [1, 0], words, MODEL)
+    mask = 0b10010 | 0b00111 << SAMPLES
+    assert world.market.audit(id, slots, mask, words, length, payload, sender=world.auditor) is True
+    assert [world.market.executed(challenge, 0, slot) for slot in (0, 1)] == [0b00111, 0b10010]
+    assert world.clock(challenge).unaudited == ALL - 5
+
+
+def test_one_lie_in_the_second_group_is_fraud(world: World) -> None:
+    ada = world.trainers[0]
+    challenge = world.to_claims({ada: MODEL})
+    world.claim(challenge, ada, world.honest_score(challenge, ada) - 1)
+    world.pass_phase(challenge)
+    words = world.predictions(challenge, MODEL)
+    words[1] = words[1][:2] + bytes([(words[1][2] + 2) % 4]) + words[1][3:]
+    world.unseal(challenge, ada, predictions=words)
+    id, slots, words, length, payload = several(world, challenge, [0, 1], words, MODEL)
+    assert world.market.audit(id, slots, (1 << ALL) - 1, words, length, payload, sender=world.auditor) is False
+    (fraud,) = [fields for name, fields in world.events() if name == "Fraud"]
+    assert (fraud["slot"], fraud["wrong"]) == (1, 0b100)
+    assert world.phase(challenge) == Phase.NOMINATE
+    assert world.credit(world.auditor) == fraud["bounty"] > 0
+
+
+def test_the_whole_hold_out_in_one_audit_decides(world: World) -> None:
+    ada = world.trainers[0]
+    challenge = world.to_audit({ada: MODEL})
+    words = world.predictions(challenge, MODEL)
+    id, slots, words, length, payload = several(world, challenge, [0, 1], words, MODEL)
+    assert world.market.audit(id, slots, (1 << ALL) - 1, words, length, payload, sender=world.auditor) is True
+    assert world.phase(challenge) == Phase.SETTLE
+
+
+def test_a_group_twice_counts_once(world: World) -> None:
+    ada = world.trainers[0]
+    challenge = world.to_audit({ada: MODEL})
+    words = world.predictions(challenge, MODEL)
+    id, slots, words, length, payload = several(world, challenge, [0, 0], words, MODEL)
+    mask = EVERY_SAMPLE | EVERY_SAMPLE << SAMPLES
+    assert world.market.audit(id, slots, mask, words, length, payload, sender=world.auditor) is True
+    assert world.clock(challenge).unaudited == ALL - SAMPLES
+    assert world.phase(challenge) == Phase.AUDIT
+
+
+def test_every_group_of_an_audit_must_be_named_new_and_complete(world: World) -> None:
+    ada = world.trainers[0]
+    challenge = world.to_audit({ada: MODEL})
+    words = world.predictions(challenge, MODEL)
+    id, slots, words, length, payload = several(world, challenge, [0, 1], words, MODEL)
+    for reason, args in (
+        ("audit: no group", (id, [], 0, words, length, MODEL)),
+        ("audit: no such sample", (id, slots, 1 << 2 * SAMPLES, words, length, payload)),
+        ("audit: nothing new to execute", (id, slots, 1, words, length, payload)),
+        ("audit: not the samples", (id, slots, 1 | 1 << SAMPLES, words, length, payload[:-1])),
+        ("audit: not the samples", (id, slots[::-1], 1 | 1 << SAMPLES, words, length, payload)),
+        ("audit: not the model", (id, slots, 1 | 1 << SAMPLES, words, length + 1, payload)),
+        ("audit: not the model", (id, slots, 1 | 1 << SAMPLES, words, 2**256 - 1, payload)),
+        ("audit: no such slot", (id, [0, HOLDOUT], 1 | 1 << SAMPLES, words, length, payload)),
+    ):
+        with refused(world, reason):
+            world.market.audit(*args, sender=world.auditor)

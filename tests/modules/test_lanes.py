@@ -94,3 +94,12 @@ def test_masks_are_counted(module: Any) -> None:
         *(rng.randrange(2**32) for _ in range(200)),
     ]:
         assert module.internal._count(mask) == mask.bit_count()
+
+
+def test_a_cut_takes_32_bytes_from_anywhere(module: Any) -> None:
+    rng = Random(7)
+    for count in range(1, 9):
+        drawn = [rng.randbytes(32) for _ in range(count)]
+        for start in {0, 1, 5, 31, 32 * count - 1, rng.randrange(32 * count), rng.randrange(32 * count)}:
+            expected = b"".join(drawn)[start : start + 32].ljust(32, b"\0")
+            assert module.internal._cut(drawn, start) == expected
