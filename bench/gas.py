@@ -25,7 +25,7 @@ from trainer.samples import Samples, from_dataset
 RESULTS = Path(__file__).parent / "results" / "gas.json"
 TRANSACTION_CAP = 2**24
 MEMPOOL_BYTES = 128 * 1024
-PAYLOAD_BYTES = 120 * 1024
+PAYLOAD_BYTES = 124 * 1024
 MOST_SAMPLES = 256
 GWEI_PER_GAS = 1
 FULL_EVALUATION = 1024

@@ -14,7 +14,7 @@
 # header and geometry
 from .modules import dense_layout
 
-MAX_BYTES: constant(uint256) = 122880
+MAX_BYTES: constant(uint256) = 126976
 MAX_CLASSES: constant(uint256) = 256
 MAX_LAYERS: constant(uint256) = 7
 # the market adds less than half a million to it: an audit of one sample takes at most 12 M
@@ -36,17 +36,20 @@ PAIRS_4: constant(uint256) = max_value(uint256) // 17
 PAIRS_8: constant(uint256) = max_value(uint256) // 257
 PAIRS_16: constant(uint256) = max_value(uint256) // 65537
 
-# gas of one sample, see _cost
-GAS_CALL: constant(uint256) = 143_000
-GAS_LAYER: constant(uint256) = 500
-GAS_SLOT: constant(uint256) = 3_700
-GAS_INPUT: constant(uint256) = 410
-GAS_PIECE: constant(uint256) = 100
-GAS_TURNED: constant(uint256) = 2_400
-GAS_ROW: constant(uint256) = 320
-GAS_MEET: constant(uint256) = 1_230
+# gas of one sample, see _cost; with lanes wider than 16 bits the engine passes the call on
+GAS_CALL: constant(uint256) = 142_500
+GAS_WIDE_CALL: constant(uint256) = 430_000
+GAS_LAYER: constant(uint256) = 1_550
+GAS_SLOT: constant(uint256) = 3_300
+GAS_INPUT: constant(uint256) = 180
+GAS_PIECE: constant(uint256) = 350
+GAS_TURNED: constant(uint256) = 2_750
+GAS_ROW: constant(uint256) = 680
+GAS_MEET: constant(uint256) = 1_100
 GAS_TERM: constant(uint256) = 58
 GAS_FIELD: constant(uint256) = 210
+# a call leaves 1/64 of the gas behind (EIP-150)
+KEPT_BEHIND: constant(uint256) = 60
 
 
 @external
@@ -100,7 +103,7 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
             sums: uint256 = 0
             for c: uint256 in range(chunks, bound=MAX_CHUNKS):
                 v: uint256 = extract32(model, at, output_type=uint256) & chunk
-                # at most 120 KiB
+                # at most 124 KiB
                 at = unsafe_add(at, plan.chunk_bytes)
                 real: uint256 = used[c]
                 # a field's lowest bit becomes the OR of its bits; bits of the field above fall into higher ones
@@ -225,7 +228,8 @@ def _cost(shape: dense_layout.Shape) -> uint256:
     @param shape A shape within the ranges of the format.
     @return Gas.
     """
-    gas: uint256 = GAS_CALL
+    wide: bool = dense_layout._is_wide(shape)
+    gas: uint256 = GAS_WIDE_CALL if wide else GAS_CALL
     for layer: uint256 in range(shape.layers, bound=MAX_LAYERS):
         plan: dense_layout.Plan = dense_layout._plan(shape, layer)
         parts: uint256 = (plan.rows + 127) // 128
@@ -234,6 +238,8 @@ def _cost(shape: dense_layout.Shape) -> uint256:
         term: uint256 = GAS_TERM if plan.depth <= 4 else GAS_FIELD
         gas += GAS_LAYER + parts * (GAS_SLOT * plan.slots + load * plan.terms + GAS_PIECE * plan.pieces)
         gas += plan.rows * (GAS_ROW + GAS_MEET * plan.slots + term * plan.terms)
+    if wide:
+        gas += gas // KEPT_BEHIND
     return gas
 
 

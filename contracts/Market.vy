@@ -48,7 +48,7 @@ SEED_DELAY: constant(uint256) = 4
 MAX_ENGINES: constant(uint256) = 16
 MAX_HOLDOUT: constant(uint256) = 256
 MAX_DEPTH: constant(uint256) = 20
-MAX_PAYLOAD: constant(uint256) = 120 * 1024
+MAX_PAYLOAD: constant(uint256) = 124 * 1024
 # Groups in one audit: 256 samples, the bits of a mask.
 MAX_SLOTS: constant(uint256) = 8
 

@@ -26,7 +26,7 @@ from trainer.protocol import (
     seal_hash,
 )
 
-PAYLOAD = 120 * 1024
+PAYLOAD = 124 * 1024
 YEAR = 365 * 24 * 3600
 NOBODY = ETHER
 UNDECIDED = Outcome(0)

@@ -146,9 +146,9 @@ class Deployment:
 
 
 def deploy_engine() -> Any:
-    """Deploy the dense engine, with its validator, in the active environment."""
-    validator = compile_contract(CONTRACTS / "DenseValidator.vy").deploy()
-    return compile_contract(CONTRACTS / "DenseEngine.vy").deploy(validator.address)
+    """Deploy the dense engine, with its validator and its wide kernel, in the active environment."""
+    validator, wide = (compile_contract(CONTRACTS / f"Dense{part}.vy").deploy() for part in ("Validator", "WideKernel"))
+    return compile_contract(CONTRACTS / "DenseEngine.vy").deploy(validator.address, wide.address)
 
 
 def deploy(*, min_window: int, engine: Any = None) -> Deployment:

@@ -27,7 +27,7 @@ from trainer.integer import (
 MAGIC: Final = b"ASAY"
 VERSION: Final = 2
 HEADER: Final = struct.Struct(">4s5B8H6BB")
-MAX_MODEL_BYTES: Final = 120 * 1024
+MAX_MODEL_BYTES: Final = 124 * 1024
 MAX_GROUP: Final = 32
 
 # what a stored bias is above the bias
@@ -35,16 +35,18 @@ _LIFT: Final = 2**30
 
 # the engine's gas, see `cost`: what one sample may take, then the parts
 MAX_COST: Final = 11_500_000
-_GAS_CALL: Final = 143_000
-_GAS_LAYER: Final = 500
-_GAS_SLOT: Final = 3_700
-_GAS_INPUT: Final = 410
-_GAS_PIECE: Final = 100
-_GAS_TURNED: Final = 2_400
-_GAS_ROW: Final = 320
-_GAS_MEET: Final = 1_230
+_GAS_CALL: Final = 142_500
+_GAS_WIDE_CALL: Final = 430_000
+_GAS_LAYER: Final = 1_550
+_GAS_SLOT: Final = 3_300
+_GAS_INPUT: Final = 180
+_GAS_PIECE: Final = 350
+_GAS_TURNED: Final = 2_750
+_GAS_ROW: Final = 680
+_GAS_MEET: Final = 1_100
 _GAS_TERM: Final = 58
 _GAS_FIELD: Final = 210
+_KEPT_BEHIND: Final = 60
 
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
@@ -103,7 +105,7 @@ class Plan:
 def plan(widths: tuple[int, ...], layer: int, *, input_bits: int, activation_bits: int, weight_bits: int) -> Plan:
     """Geometry of one layer of a network of these widths."""
     bits = activation_bits if layer else input_bits
-    if max(bits, weight_bits) <= 4:
+    if max(input_bits, activation_bits, weight_bits) <= 4:
         stride, lanes = 16, 16
     else:
         stride, lanes = (32, 8) if layer else (24, 10)
@@ -121,7 +123,7 @@ def plan(widths: tuple[int, ...], layer: int, *, input_bits: int, activation_bit
             pieces = min(rest, split)
             terms += -(-pieces // merged)
     depth = stride // weight_bits
-    step = 16 if split == 16 or depth == 16 else 24
+    step = 27 if split == depth == 3 else 16 if split == 16 or depth == 16 else 24
     return Plan(
         inputs=inputs,
         rows=widths[layer + 1],
@@ -135,7 +137,7 @@ def plan(widths: tuple[int, ...], layer: int, *, input_bits: int, activation_bit
         merged=merged,
         pieces=pieces,
         terms=terms,
-        slots=max(-(-(terms - 1) // step), 1),
+        slots=max(-(-(terms - (stride == 16)) // step), 1),
         depth=depth,
         chunks=-(-terms // depth),
     )
@@ -208,7 +210,7 @@ def _unpack(data: Uint8, bits: int) -> Uint8:
 def encode(network: Network) -> bytes:
     """The model file: the only encoding of this network.
 
-    Raises `EncodingError` where the network has none: an input that does not fill its last byte, a file above 120 KiB,
+    Raises `EncodingError` where the network has none: an input that does not fill its last byte, a file above 124 KiB,
     or a sample that costs more gas than an audit may.
     """
     bits = network.weight_bits
@@ -326,14 +328,15 @@ def decode(data: bytes) -> Network:
 
 def cost(network: Network) -> int:
     """Upper bound of the execution gas of `predict` for one sample: the contract's `cost`."""
-    gas = _GAS_CALL
+    wide = max(network.input_bits, network.activation_bits, network.weight_bits) > 4
+    gas = _GAS_WIDE_CALL if wide else _GAS_CALL
     for layer, p in enumerate(plans(network)):
         parts = -(-p.rows // 128)
         load = _GAS_TURNED if layer else _GAS_INPUT
         term = _GAS_TERM if p.depth <= 4 else _GAS_FIELD
         gas += _GAS_LAYER + parts * (_GAS_SLOT * p.slots + load * p.terms + _GAS_PIECE * p.pieces)
         gas += p.rows * (_GAS_ROW + _GAS_MEET * p.slots + term * p.terms)
-    return gas
+    return gas + gas // _KEPT_BEHIND if wide else gas
 
 
 def padded_width(features: int, bits: int) -> int:

@@ -44,7 +44,7 @@ Uint8 = npt.NDArray[np.uint8]
 
 MAX_GROUP_SIZE = 32
 MAX_GROUPS = 2**20
-# an audit carries a group and a model, which share 120 KiB; a model takes at least some of them
+# an audit carries a group and a model, which share 124 KiB; a model takes at least some of them
 MAX_GROUP_BYTES = MAX_MODEL_BYTES - 1024
 WORD = 32
 RESTORE = "restore it from a backup"

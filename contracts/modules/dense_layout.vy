@@ -21,8 +21,9 @@ ONES_16: constant(uint256) = max_value(uint256) // (2**16 - 1)
 ONES_24: constant(uint256) = (2**240 - 1) // (2**24 - 1)
 ONES_32: constant(uint256) = max_value(uint256) // (2**32 - 1)
 
-# Terms of a slot, at most: what a kernel multiplies at once is one more, see `_plan`.
+# Terms of a slot, and of one with inputs and weights of 8 bits.
 SLOT_TERMS: constant(uint256) = 24
+WIDE_SLOT_TERMS: constant(uint256) = 27
 
 
 struct Shape:
@@ -121,10 +122,21 @@ def _shape(header: uint256) -> Shape:
 
 @internal
 @pure
+def _is_wide(s: Shape) -> bool:
+    """
+    @notice Whether a number has 8 bits: all lanes are wider then, and another contract runs the network.
+    @param s A shape.
+    @return False if no number has more than 4 bits.
+    """
+    return s.input_bits > 4 or s.activation_bits > 4 or s.weight_bits > 4
+
+
+@internal
+@pure
 def _plan(s: Shape, layer: uint256) -> Plan:
     """
     @notice Where a layer's rows stand.
-    @dev The last slot takes a 25th term (a 17th, if a slot has 16) rather than leave it alone in a slot.
+    @dev In lanes of 16 bits the last slot takes a 25th term (a 17th, if a slot has 16) rather than leave it alone.
     @param s A shape.
     @param layer Below s.layers.
     @return Numbers below 2**16, but for `ones`.
@@ -133,7 +145,7 @@ def _plan(s: Shape, layer: uint256) -> Plan:
     p.inputs = s.widths[layer]
     p.rows = s.widths[layer + 1]
     p.bits = s.activation_bits if layer > 0 else s.input_bits
-    if p.bits <= 4 and s.weight_bits <= 4:
+    if not self._is_wide(s):
         p.stride = 16
         p.lanes = 16
         p.ones = ONES_16
@@ -162,8 +174,10 @@ def _plan(s: Shape, layer: uint256) -> Plan:
     # a slot is made of whole chunks
     if p.split == 16 or p.depth == 16:
         p.step = 16
+    if p.split == 3 and p.depth == 3:
+        p.step = WIDE_SLOT_TERMS
     # at least 1, as step > 1
-    p.slots = max((p.terms + p.step - 2) // p.step, 1)
+    p.slots = max((p.terms + p.step - (2 if p.stride == 16 else 1)) // p.step, 1)
     p.chunk_bytes = p.stride * p.lanes // 8
     p.row_bytes = (p.terms + p.depth - 1) // p.depth * p.chunk_bytes
     return p

@@ -11,7 +11,7 @@ MAX_HOLDOUT: constant(uint256) = 256
 MAX_SAMPLES: constant(uint256) = 32
 MAX_CLASSES: constant(uint256) = 256
 # Model and one group together.
-MAX_PAYLOAD: constant(uint256) = 120 * 1024
+MAX_PAYLOAD: constant(uint256) = 124 * 1024
 # With a prediction word a slot; all else in an audit is shorter than the KiB that is left of a public mempool's 128.
 MAX_CALLDATA: constant(uint256) = 127 * 1024
 # Sums of a few amounts below 2**128 cannot leave 256 bits.

@@ -34,7 +34,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.validator = deployer("DenseValidator").deploy()
-        self.contract = deployer().deploy(self.validator.address)
+        self.contract = deployer().deploy(self.validator.address, deployer("DenseWideKernel").deploy().address)
 
     def call(self, method: str, *args: Any, gas: int = 200_000_000) -> Answer:
         data = getattr(self.contract, method).prepare_calldata(*args)

@@ -10,7 +10,7 @@ from tests.world import ALL, ETH, GROUPS, HOLDOUT, HOUR, SAMPLES, World
 from trainer.protocol import ETHER, SEED_DELAY, Phase, Rule
 
 YEAR = 365 * 24 * HOUR
-PAYLOAD = 120 * 1024
+PAYLOAD = 124 * 1024
 TOP = 2**128 - 1
 HUGE = 2**256 - 1
 WINDOWS = ("commit", "reveal", "claim", "unseal", "audit", "nominate")

@@ -12,7 +12,7 @@ implements: IEngine
 
 @external
 @view
-def validate(model: Bytes[122880], sample_bytes: uint256, input_bits: uint256, classes: uint256) -> uint256:
+def validate(model: Bytes[126976], sample_bytes: uint256, input_bits: uint256, classes: uint256) -> uint256:
     assert len(model) == 2, "engine: wrong length"
     kind: Bytes[1] = slice(model, 0, 1)
     assert kind == b"M" or kind == b"R" or kind == b"G", "engine: not a model"
@@ -22,7 +22,7 @@ def validate(model: Bytes[122880], sample_bytes: uint256, input_bits: uint256, c
 
 @external
 @view
-def predict(payload: Bytes[122880], model_bytes: uint256, mask: uint256) -> DynArray[bytes32, 8]:
+def predict(payload: Bytes[126976], model_bytes: uint256, mask: uint256) -> DynArray[bytes32, 8]:
     kind: Bytes[1] = slice(payload, 0, 1)
     assert kind != b"R", "engine: broken"
     if kind == b"G":

@@ -72,13 +72,13 @@ BOUNDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"classes": 2}, {"classes": 1}, "too few classes"),
     ({"classes": 256}, {"classes": 257}, "too many classes"),
     ({"sample_bytes": 1}, {"sample_bytes": 0}, "sample is empty"),
-    ({}, {"sample_bytes": 122_881}, "sample too large"),
+    ({}, {"sample_bytes": 126_977}, "sample too large"),
     ({}, {"sample_bytes": 2**256 - 1}, "sample too large"),
     ({"model_bytes": 1}, {"model_bytes": 0}, "model is empty"),
-    ({}, {"model_bytes": 122_881}, "model too large"),
+    ({}, {"model_bytes": 126_977}, "model too large"),
     (
-        {"model_bytes": 122_880 - 3200, "holdout": 8},
-        {"model_bytes": 122_880 - 3199, "holdout": 8},
+        {"model_bytes": 126_976 - 3200, "holdout": 8},
+        {"model_bytes": 126_976 - 3199, "holdout": 8},
         "group and model too large",
     ),
     (

@@ -108,7 +108,7 @@ def patched(at: int, value: int) -> bytes:
     [
         (b"", "at least 32 bytes"),
         (BASE[:31], "at least 32 bytes"),
-        (bytes(120 * 1024 + 1), "at most 122880 bytes"),
+        (bytes(124 * 1024 + 1), "at most 126976 bytes"),
         (b"ASAX" + BASE[4:], "magic and version"),
         (patched(4, 1), "magic and version"),
         (patched(5, 0), "0 layers"),
@@ -145,7 +145,7 @@ def test_inputs_that_end_inside_a_byte_have_no_encoding() -> None:
 
 
 def test_a_network_above_120_kib_has_no_encoding() -> None:
-    with pytest.raises(EncodingError, match="at most 122880 fit"):
+    with pytest.raises(EncodingError, match="at most 126976 fit"):
         encode(random_network((600, 220, 3), input_bits=8, activation_bits=8, weight_bits=8))
 
 

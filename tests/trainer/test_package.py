@@ -284,7 +284,7 @@ def test_impossible_packages_are_refused(dataset: Dataset, arguments: dict, reas
     ("features", "bits", "group_size", "reason"),
     [
         (4097, 1, 1, "4104 features a sample, at most 4096 fit; pool images .--pooled. or drop features"),
-        (4096, 8, 30, "30 samples takes 122880 bytes, at most 121856 fit; lower --group-size to 29, pool, or drop"),
+        (4096, 8, 31, "31 samples takes 126976 bytes, at most 125952 fit; lower --group-size to 30, pool, or drop"),
     ],
 )
 def test_packages_that_no_challenge_takes_are_refused(features: int, bits: int, group_size: int, reason: str) -> None:
