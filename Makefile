@@ -55,6 +55,7 @@ data: $(READY) ## fetch Fashion-MNIST from the Debian archive into build/dataset
 bench-gas: $(READY) ## gas of inference and of the market's calls, and the README's tables from it (minutes)
 	$(PY) -m bench.gas
 	$(PY) -m bench.market
+	$(PY) -m bench.evaluation
 	$(PY) -m bench.tables
 
 engine: $(READY) ## write the generated contracts anew from their templates

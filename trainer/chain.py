@@ -16,6 +16,8 @@ CODE_LIMIT = 24_576
 GENESIS_TIME = 1_750_000_000
 SECONDS_PER_BLOCK = 12
 BLOCKHASH_REACH = 256
+TRANSACTION_CAP = 2**24
+"""Gas a transaction may ask for (EIP-7825)."""
 
 
 def compile_contract(path: Path) -> Any:
@@ -30,12 +32,14 @@ class Receipt:
     result:          what the call returned.
     execution_gas:   gas inside the call, all slots cold at its start.
     transaction_gas: what a real transaction would pay: intrinsic and calldata gas, refunds, the EIP-7623 floor.
+    calldata:        what it carries.
     events:          decoded logs, in order.
     """
 
     result: Any
     execution_gas: int
     transaction_gas: int
+    calldata: bytes
     events: Sequence[Any]
 
 
@@ -97,8 +101,10 @@ class Chain:
         if seconds > 0:
             self.mine(max(1, seconds // SECONDS_PER_BLOCK), seconds)
 
-    def send(self, function: Any, *args: Any, sender: str, value: int = 0) -> Receipt:
+    def send(self, function: Any, *args: Any, sender: str, value: int = 0, gas_limit: int | None = None) -> Receipt:
         """Send one transaction as a node would charge it; raises `boa.BoaError` if it reverts.
+
+        gas_limit: what the transaction asks for; calldata and the 21,000 are paid out of it first. None for plenty.
 
         Not inside `env.anchor()`: what it seals for the next transaction cannot be rolled back.
         """
@@ -111,15 +117,16 @@ class Chain:
         for address in (sender, contract.address):
             state.mark_address_warm(Address(address).canonical_address)
         state.mark_address_warm(state.coinbase)
-        result = function(*args, sender=sender, value=value)
+        calldata = bytes(function.prepare_calldata(*args))
+        gas = None if gas_limit is None else gas_limit - intrinsic_gas(calldata)
+        result = function(*args, sender=sender, value=value, gas=gas)
         computation = contract._computation
         execution = int(computation.get_gas_used())
         return Receipt(
             result=result,
             execution_gas=execution,
-            transaction_gas=transaction_gas(
-                bytes(function.prepare_calldata(*args)), execution, int(computation.get_gas_refund())
-            ),
+            transaction_gas=transaction_gas(calldata, execution, int(computation.get_gas_refund())),
+            calldata=calldata,
             events=tuple(contract.get_logs()),
         )
 
@@ -129,12 +136,26 @@ def text_bytes(*words: str) -> bytes:
     return "/".join(("assay", *words)).encode()
 
 
+def tokens(calldata: bytes) -> int:
+    """Calldata as EIP-7623 counts it: 1 for a zero byte, 4 for another."""
+    zeros = calldata.count(0)
+    return zeros + 4 * (len(calldata) - zeros)
+
+
+def intrinsic_gas(calldata: bytes) -> int:
+    """Gas a transaction pays before anything runs: 21,000, and calldata at 4 and 16."""
+    return 21_000 + 4 * tokens(calldata)
+
+
+def floor_gas(calldata: bytes) -> int:
+    """Gas a transaction pays at least (EIP-7623): 21,000, and calldata at 10 and 40."""
+    return 21_000 + 10 * tokens(calldata)
+
+
 def transaction_gas(calldata: bytes, execution: int, refund: int) -> int:
     """Gas a transaction pays: 21,000, calldata at 4 and 16, refunds up to a fifth, at least the floor (EIP-7623)."""
-    zeros = calldata.count(0)
-    tokens = zeros + 4 * (len(calldata) - zeros)
-    gas = 21_000 + 4 * tokens + execution
-    return max(gas - min(refund, gas // 5), 21_000 + 10 * tokens)
+    gas = intrinsic_gas(calldata) + execution
+    return max(gas - min(refund, gas // 5), floor_gas(calldata))
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,12 @@ class Holdout:
 class MarketClient:
     """One market on one chain; every method sends one transaction and returns its receipt."""
 
-    def __init__(self, chain: Chain, contract: Any) -> None:
-        """Use the market contract deployed at `contract`."""
-        self.chain, self.contract = chain, contract
+    def __init__(self, chain: Chain, contract: Any, *, gas_limit: int | None = None) -> None:
+        """Use the market contract deployed at `contract`.
+
+        gas_limit: what every transaction asks for; None for plenty.
+        """
+        self.chain, self.contract, self.gas_limit = chain, contract, gas_limit
         self.events: list[Any] = []
 
     @property
@@ -84,7 +87,7 @@ class MarketClient:
         return str(self.contract.address)
 
     def _send(self, function: Any, *args: Any, sender: str, value: int = 0) -> Receipt:
-        receipt = self.chain.send(function, *args, sender=sender, value=value)
+        receipt = self.chain.send(function, *args, sender=sender, value=value, gas_limit=self.gas_limit)
         self.events.extend(receipt.events)
         return receipt
 
