@@ -1,7 +1,7 @@
 """Gas of the market's own calls: `python -m bench.market` writes `tests/golden/market_gas.json`, which a test compares.
 
 The engine is the tests' `StepEngine`, which costs little: an audit's figure is mostly the market's overhead.
-Execution gas inside the call, all slots cold; a challenge with four trainers, two held-out groups of five samples.
+All slots cold; a challenge with two held-out groups of five samples, among 2, 4 and 32 trainers.
 """
 
 import json
@@ -12,19 +12,24 @@ from tests.world import World, audit_args, build_site, quality
 from trainer.protocol import ETHER, SEED_DELAY
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden" / "market_gas.json"
+CROWDS = (2, 4, 32)
+USUAL = 4
 
 
-def measure(trainers: int = 4) -> dict[str, int]:
-    """Execution gas of each call in the life of a challenge with a liar and `trainers` - 1 honest trainers."""
+def measure(trainers: int = USUAL) -> dict[str, dict[str, int]]:
+    """Gas of each call in the life of a challenge with a liar and `trainers` - 1 honest trainers.
+
+    Inside the call, and as a transaction pays it: `execution_gas` and `transaction_gas`.
+    """
     site = build_site()
     with site.chain.active():
         world = World(site)
-        gas: dict[str, int] = {}
+        gas: dict[str, dict[str, int]] = {}
 
         def send(name: str, function: Any, *args: Any, sender: str, value: int = 0) -> Any:
             receipt = site.chain.send(function, *args, sender=sender, value=value)
             # the first of a kind pays for the ledger's first entries: the last one counts
-            gas[name] = receipt.execution_gas
+            gas[name] = {"execution_gas": receipt.execution_gas, "transaction_gas": receipt.transaction_gas}
             return receipt.result
 
         market, chain = world.market, world.chain
@@ -69,10 +74,22 @@ def measure(trainers: int = 4) -> dict[str, int]:
             name = "audit" if slot == 0 else "audit the last"
             send(name, market.audit, *audit_args(id, slot, 31, predictions, model, g.samples), sender=world.auditor)
         send("settle", market.settle, id, sender=world.stranger)
-        send("release", market.release, id, market.seal_of(id, honest[1]) - 1, sender=world.stranger)
+        # of two trainers the liar has lost his bond and the winner has it back: nothing is left to release
+        if len(honest) > 1:
+            send("release", market.release, id, market.seal_of(id, honest[1]) - 1, sender=world.stranger)
         send("withdraw", market.withdraw, ETHER, honest[0], sender=honest[0])
     return gas
 
 
+def crowded() -> dict[str, dict[str, Any]]:
+    """Each call's gas as it usually is, and its execution gas among few and many trainers."""
+    crowds = {trainers: measure(trainers) for trainers in CROWDS}
+    calls: dict[str, dict[str, Any]] = {}
+    for call, gas in crowds[USUAL].items():
+        among = {str(n): crowd[call]["execution_gas"] for n, crowd in crowds.items() if call in crowd}
+        calls[call] = {**gas, "execution_gas_among": among}
+    return calls
+
+
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(measure(), indent=1) + "\n")
+    GOLDEN.write_text(json.dumps(crowded(), indent=1) + "\n")

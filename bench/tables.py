@@ -1,45 +1,151 @@
-"""Writes the README's tables from `results/*.json`, between `<!-- table NAME -->` and `<!-- end -->`."""
+"""Writes the README's tables from the benchmarks' JSON, between `<!-- table NAME -->` and `<!-- end -->`."""
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from bench.floor import floor
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+GOLDEN = HERE.parent / "tests" / "golden"
+NOTHING = "–"
+# a byte of calldata that is not zero
+CALLDATA_GAS = 16
+
+
+def load(path: Path) -> Any:
+    """What a benchmark has written."""
+    return json.loads(path.read_text())
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; every column but the first is right-aligned."""
+    rule = ("---", *("---:",) * (len(head) - 1))
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 
 
 def gas_table() -> str:
-    """Gas of inference, one line a network."""
-    rows = json.loads((HERE / "results" / "gas.json").read_text())["rows"]
+    """Gas of inference, one line a network, beside the opcode floor and DanKu's contract."""
+    danku = {row["net"]: row["forward_gas_per_mac"] for row in load(HERE / "danku.json")["rows"]}
     head = (
-        *("network", "bits (in/w/act)", "accuracy", "gas a sample", "gas per multiply-add"),
+        *("network", "bits (in/w/act)", "accuracy", "gas a sample", "gas per multiply-add", "opcode floor", "× floor"),
+        *("DanKu's contract, theirs", "times cheaper"),
         *("all-in gas a sample", "samples a transaction", "1,024 samples at 1 gwei"),
     )
-    cells = [
+    lines = [
         (
             f"{row['net']} ({row['dataset']})",
             row["bits"],
             f"{100 * row['accuracy']:.1f} %",
             f"{row['gas_per_sample']:,}",
             f"{row['gas_per_mac']:.2f}",
+            f"{floor(row):.2f}",
+            f"{row['gas_per_mac'] / floor(row):.2f}",
+            str(danku.get(row["net"], NOTHING)),
+            f"{danku[row['net']] / row['gas_per_mac']:.0f}" if row["net"] in danku else NOTHING,
             f"{row['all_in_gas_per_sample']:,}",
             str(row["samples_per_tx"]),
             f"{row['ether_per_1024_samples']:.4f} ether",
         )
-        for row in rows
+        for row in load(HERE / "results" / "gas.json")["rows"]
     ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ("---",) * len(head), *cells))
+    return table(head, lines)
 
 
-TABLES = {"gas": gas_table}
+def danku_table() -> str:
+    """DanKu's whole evaluation, storage included, beside the whole of ours, calldata included."""
+    danku = load(HERE / "danku.json")
+    theirs = {row["net"]: row for row in danku["rows"]}
+    head = (
+        *("network", "DanKu: forward pass", "DanKu: evaluation from storage", "ours: bits", "ours: all-in"),
+        *("times cheaper", "DanKu: a stored weight", "ours: a weight in calldata"),
+    )
+    lines = []
+    for row in load(HERE / "results" / "gas.json")["rows"]:
+        if row["net"] in theirs:
+            full = theirs[row["net"]]["full_gas_per_mac"]
+            lines.append(
+                (
+                    row["net"],
+                    str(theirs[row["net"]]["forward_gas_per_mac"]),
+                    NOTHING if full is None else str(full),
+                    row["bits"],
+                    f"{row['all_in_gas_per_mac']:.2f}",
+                    NOTHING if full is None else f"{full / row['all_in_gas_per_mac']:.0f}",
+                    f"{danku['gas_per_stored_weight']:,}",
+                    f"{CALLDATA_GAS * row['model_bytes'] / row['macs']:.1f}",
+                )
+            )
+    return table(head, lines)
+
+
+def market_table() -> str:
+    """Gas of the market's own calls, and in a crowd."""
+    calls = load(GOLDEN / "market_gas.json")
+    crowds = list(next(iter(calls.values()))["execution_gas_among"])
+    head = ("call", "execution gas", "transaction gas", *(f"among {n}" for n in crowds))
+    lines = [
+        (
+            call,
+            f"{gas['execution_gas']:,}",
+            f"{gas['transaction_gas']:,}",
+            *(f"{gas['execution_gas_among'][n]:,}" if n in gas["execution_gas_among"] else NOTHING for n in crowds),
+        )
+        for call, gas in calls.items()
+    ]
+    return table(head, lines)
+
+
+def evaluation_table() -> str:
+    """The audits of 1,024 samples, one line a transaction, with the two limits."""
+    report = load(HERE / "results" / "evaluation.json")
+    named = [
+        *((f"audit {n} of {len(report['audits'])}: 256 samples", step) for n, step in enumerate(report["audits"], 1)),
+        ("an audit of one group: 32 samples", report["audit_of_one_group"]),
+        ("the audit that finds one lie in the last sample", report["audit_that_finds_the_last_lie"]),
+    ]
+    head = ("transaction", "execution gas", "all-in gas", "EIP-7623 floor", "bytes of calldata", "bytes signed")
+    keys = ("execution_gas", "transaction_gas", "floor_gas", "calldata_bytes", "signed_bytes")
+    lines = [(name, *(f"{step[key]:,}" for key in keys)) for name, step in named]
+    limits = ("the limit", "", f"{report['gas_limit']:,}", "", "", f"{report['mempool_bytes']:,}")
+    return table(head, [*lines, limits])
+
+
+def life_table() -> str:
+    """What the whole life of that challenge costs."""
+    report = load(HERE / "results" / "evaluation.json")
+    head = ("call", "transactions", "gas of the dearest", "gas of all")
+    lines = [
+        (
+            line["call"],
+            str(line["transactions"]),
+            f"{line['most_transaction_gas']:,}",
+            f"{line['sum_transaction_gas']:,}",
+        )
+        for line in report["life"]
+    ]
+    count = sum(line["transactions"] for line in report["life"])
+    return table(head, [*lines, ("all", str(count), "", f"{report['life_transaction_gas']:,}")])
+
+
+TABLES = {
+    "gas": gas_table,
+    "danku": danku_table,
+    "evaluation": evaluation_table,
+    "life": life_table,
+    "market": market_table,
+}
 
 
 def filled(text: str) -> str:
     """The text with every table made anew."""
-    for name, table in TABLES.items():
+    for name, make in TABLES.items():
         pattern = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.S)
         assert pattern.search(text), f"README.md has no place for table {name}"
-        text = pattern.sub(rf"\g<1>{table()}\n\g<2>", text)
+        text = pattern.sub(lambda found, make=make: f"{found[1]}{make()}\n{found[2]}", text)
     return text
 
 
