@@ -1,8 +1,10 @@
-"""Writes the README's tables from the benchmarks' JSON, between `<!-- table NAME -->` and `<!-- end -->`."""
+"""Writes the tables of README.md and contracts/README.md from the benchmarks' JSON.
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`.
+"""
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from bench.floor import floor
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+CONTRACTS = HERE.parent / "contracts" / "README.md"
 GOLDEN = HERE.parent / "tests" / "golden"
 NOTHING = "–"
 # a byte of calldata that is not zero
@@ -131,23 +134,76 @@ def life_table() -> str:
     return table(head, [*lines, ("all", str(count), "", f"{report['life_transaction_gas']:,}")])
 
 
-TABLES = {
-    "gas": gas_table,
-    "danku": danku_table,
-    "evaluation": evaluation_table,
-    "life": life_table,
-    "market": market_table,
+def weights_table() -> str:
+    """Weights from calldata against weights from code, one line a network."""
+    head = (
+        *("network", "bits", "bytes", "contracts", "storing", "an audit: calldata", "an audit: code", "break-even"),
+        *("audits of 1,024 samples", "with code", "weights in all of them: calldata", "code"),
+    )
+    lines = [
+        (
+            row["net"],
+            str(row["bits"]),
+            f"{row['model_bytes']:,}",
+            str(row["contracts"]),
+            f"{row['stored']:,}",
+            f"{row['carried']:,}",
+            f"{row['copied']:,}",
+            f"{row['break_even']:.1f} audits",
+            str(row["audits_calldata"]),
+            str(row["audits_code"]),
+            f"{row['weights_calldata']:,}",
+            f"{row['weights_code']:,}",
+        )
+        for row in load(HERE / "results" / "weights_from_code.json")["rows"]
+    ]
+    return table(head, lines)
+
+
+def zeros_table() -> str:
+    """What is zero in real samples, and what it would buy."""
+    report = load(HERE / "results" / "sparse.json")
+    share, gas, now = report["zero_share"], report["gas_per_product_by_zero_words"], report["gas_per_product"]
+    head = ("the kernel asks", "zero in Fashion-MNIST", "gas a product, no zeros", "all zeros", "as the data is")
+
+    def line(name: str, design: str, of: str) -> tuple[str, ...]:
+        ends = (f"{gas[design][end]:.1f}" for end in ("none", "all"))
+        return name, of, *ends, f"{now[design]:.1f}"
+
+    flushes, words = share["flushes_of_a_sample"], share["words"]
+    lines = [
+        line("never, as it is", "plain", f"{100 * share['inputs']:.1f} % of the inputs"),
+        line("at each word", "ask_each", f"{100 * words:.1f} % of the words"),
+        line("at each flush of a sample", "ask_once", f"{100 * flushes:.1f} % of the flushes"),
+    ]
+    return table(head, lines)
+
+
+Tables = dict[str, Callable[[], str]]
+PAGES: dict[Path, Tables] = {
+    README: {
+        "gas": gas_table,
+        "danku": danku_table,
+        "evaluation": evaluation_table,
+        "life": life_table,
+        "market": market_table,
+    },
+    CONTRACTS: {"weights": weights_table, "zeros": zeros_table},
 }
 
 
-def filled(text: str) -> str:
-    """The text with every table made anew."""
-    for name, make in TABLES.items():
-        pattern = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.S)
-        assert pattern.search(text), f"README.md has no place for table {name}"
-        text = pattern.sub(lambda found, make=make: f"{found[1]}{make()}\n{found[2]}", text)
+def filled(page: Path) -> str:
+    """The text of a page with every table made anew."""
+    text = page.read_text()
+    for name, make in PAGES[page].items():
+        start, end = f"<!-- table {name} -->\n", "<!-- end -->"
+        assert start in text, f"{page.name} has no place for table {name}"
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = f"{before}{start}{make()}\n{end}{after}"
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page))

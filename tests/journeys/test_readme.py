@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.tables import filled
+from bench.tables import PAGES, filled
 from trainer.presets import GENERIC, PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +65,9 @@ def test_every_make_target_of_the_readme_exists() -> None:
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-def test_the_tables_of_the_readme_are_those_of_the_benchmarks() -> None:
-    assert filled(README) == README, "make bench-gas, or python -m bench.tables"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_tables_are_those_of_the_benchmarks(page: Path) -> None:
+    assert filled(page) == page.read_text(), "make bench-gas, or python -m bench.tables"
 
 
 def test_the_presets_of_the_readme_promise_what_the_presets_do() -> None:

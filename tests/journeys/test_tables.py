@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.floor import floor
+from bench.sparse import words
 from bench.tables import HERE, load
 
 NEEDED = {
@@ -45,3 +47,10 @@ def test_the_recorded_evaluation_keeps_what_was_promised() -> None:
         assert step["floor_gas"] <= step["transaction_gas"] <= 2**24
         assert step["calldata_bytes"] < step["signed_bytes"] <= 128 * 1024
     assert sum(line["sum_transaction_gas"] for line in report["life"]) == report["life_transaction_gas"]
+
+
+def test_the_words_counted_for_zeros_are_those_of_the_wire_format() -> None:
+    filled = words(np.eye(784, dtype=np.uint8))
+    # four words a chunk of 64 inputs, the last input in the first; then a tail of one word
+    terms = [i // 64 * 4 + 3 - i % 4 for i in range(768)] + [48] * 16
+    assert (filled == (np.arange(49) == np.array(terms)[:, None])).all()
