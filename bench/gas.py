@@ -4,7 +4,7 @@
 
 Gas is execution gas inside the call, all slots cold, read from the in-process EVM. `gas_per_sample` is what each sample
 of a batch adds to a call that executes none, on random inputs of which half are zero; `all_in_gas_per_sample` is what a
-real transaction pays (21,000, calldata, the EIP-7623 floor) for the largest batch of test samples that fits a
+real transaction pays (21,000, calldata, the EIP-7623 floor) for the largest batch of whole sets that fits a
 transaction of 16,777,216 gas and 128 KiB.
 """
 
@@ -87,15 +87,17 @@ def measure(chain: Chain, engine: Any, network: integer.Network, rows: Samples, 
 
     rng = np.random.default_rng(0)
     fits = min(MOST_SAMPLES, (PAYLOAD_BYTES - len(model)) // size)
-    batch = min(64, fits // 16 * 16)
+    # the engine runs samples in sets: a part of a set costs as much as a whole one
+    whole_set = 24 if max(bits, network.weight_bits, network.activation_bits) > 4 else 16
+    batch = min(64, fits) // whole_set * whole_set
     noise = rng.integers(0, 2**bits, (batch, width)).astype(np.uint8)
     noise[rng.random(noise.shape) < 0.5] = 0
     whole, fixed, one = (run(noise, mask)[0] for mask in ((1 << batch) - 1, 0, 1))
     slope = (whole - fixed) / batch
     validate = chain.send(engine.validate, model, size, bits, network.classes, sender=sender).execution_gas
 
-    # the largest batch of real samples that a transaction holds
-    count = fits
+    # the largest batch of real samples, in whole sets, that a transaction holds
+    count = fits // whole_set * whole_set
     while True:
         x = rows.test_x[:count]
         execution, gas = run(x, (1 << count) - 1)
@@ -103,8 +105,7 @@ def measure(chain: Chain, engine: Any, network: integer.Network, rows: Samples, 
         assert gas == transaction_gas(bytes(data), execution, 0)
         if gas <= TRANSACTION_CAP and len(data) <= MEMPOOL_BYTES - 1024:
             break
-        # the engine runs 16 samples at a time: a part of a set costs as much as a whole one
-        count = min(count - 1, int(count * TRANSACTION_CAP / gas)) // 16 * 16
+        count = min(count - 1, int(count * TRANSACTION_CAP / gas)) // whole_set * whole_set
     macs = network.multiply_adds
     return Row(
         net="-".join(map(str, network.widths)),
