@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ TRANSACTION_CAP = 2**24
 """Gas a transaction may ask for (EIP-7825)."""
 
 
+@cache
 def compile_contract(path: Path) -> Any:
-    """A deployer for the Vyper file at `path`; the file's own pragma says how it is optimised."""
+    """A deployer for the Vyper file at `path`, compiled once a process; its own pragma says how it is optimised."""
     return boa.load_partial(str(path))
 
 
