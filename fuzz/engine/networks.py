@@ -6,7 +6,8 @@ terms, rows) in turn, so that a few hundred cases meet what chance would leave o
 
 `predict` shows nothing but an arg-max, so a network whose class is always the same hides every fault. Two thirds of the
 networks are therefore fitted to inputs, layer by layer, and most have their last biases moved until all classes of one
-sample tie but for one unit: then a sum that is off by one shows.
+sample tie but for one unit: then a sum that is off by one shows. Every sixth network is full: the largest inputs meet
+rows of the largest weights in the last layer, beside rows of the smallest.
 """
 
 from dataclasses import dataclass, replace
@@ -30,7 +31,18 @@ from trainer.integer import (
     predict,
 )
 
-STYLES = ("random", "all max", "all min", "both ends", "alternating", "rows of one sign", "sparse", "single", "zero")
+STYLES = (
+    "random",
+    "all max",
+    "all min",
+    "both ends",
+    "alternating",
+    "rows of one sign",
+    "ladder",
+    "sparse",
+    "single",
+    "zero",
+)
 BIASES = ("fitted", "highest", "lowest", "mixed extremes", "small", "zero")
 SHIFTS = ("fitted", "0", "31", "any")
 FEATURES = ("random", "half zeros", "all max", "all zero", "single feature", "aligned with", "aligned against")
@@ -44,6 +56,8 @@ TERMS = (1, 2, 3, 4, 5, 8, 9, 13, 14, 16, 17, 18, 24, 25, 26, 32, 33, 34, 48, 49
 SMALL = (1, 2, 3, 5, 8, 12, 15, 16, 17, 24, 31, 33, 40)
 AIMS = ("terms of inputs", "terms of a hidden layer", "rows", "classes", "chunks", "small")
 
+# terms of a layer whose lanes are as full as they can be: products are added until they might not fit
+FULL_TERMS = (13, 14, 16, 17, 18, 19, 20, 22, 24, 25, 26, 50)
 # multiply-adds of a network: `logits` takes 1,600 gas for each
 WORK = 25_000
 GIANT_WORK = 130_000
@@ -83,6 +97,8 @@ def make_network(
     if count == 1:
         bits = next(t for t in subject.triples if t == (bits[0], bits[0], bits[2]))
     giant = not small and number % 20 == 19
+    if is_full(number):
+        bits = rng.choice([t for t in subject.triples if t[0] == t[1] == t[2]] or [bits])
     for _ in range(30):
         widths = _widths(rng, count, bits, number, small=small, giant=giant)
         work = sum(a * b for a, b in pairwise(widths))
@@ -97,6 +113,11 @@ def make_network(
         return network
     widths = (padded_width(8, bits[0]), *[3] * (count - 1), 2)
     return _fill(subject, rng, widths, bits, number, tags)
+
+
+def is_full(number: int) -> bool:
+    """Whether a network of this number has a last layer with lanes as full as they can be."""
+    return number % 6 == 4
 
 
 def _widths(
@@ -119,6 +140,9 @@ def _widths(
             widths[at - 1] = rng.choice((1, 2, 8, 16))
         else:
             widths[:2] = [rng.choice((784, 400, 300)), rng.choice((128, 129, 60))]
+    elif is_full(number):
+        here = plan((8, 8, 8), min(count - 1, 1), input_bits=bits[0], activation_bits=bits[1], weight_bits=bits[2])
+        widths[-2] = here.lanes * rng.choice(FULL_TERMS) + edge
     else:
         deal = number // 5
         match AIMS[number % 5 if number % 2 else number // 7 % len(AIMS)]:
@@ -165,6 +189,10 @@ def _fill(
         style, lean, pace = styles[(number + layer) % len(styles)], rng.choice(BIASES[1:]), rng.choice(SHIFTS)
         if fitted:
             style, lean, pace = rng.choice((style, "random", "random", "both ends")), "fitted", "fitted"
+        if is_full(number) and layer == len(widths) - 2:
+            style = rng.choice(("rows of one sign", "ladder", "all max"))
+        elif is_full(number) and layer == len(widths) - 3:
+            lean, pace = "highest", "0"
         a = bits[1] if layer else bits[0]
         top = 2**a - 1
         weights = _fit(bulk, _weights(bulk, style, shape, levels), top)
@@ -199,6 +227,9 @@ def _weights(bulk: np.random.Generator, style: str, shape: tuple[int, int], leve
             return np.where(grid % 2 == 0, high, low)
         case "rows of one sign":
             return np.where(np.arange(shape[1]) % 2 == 0, high, low) * np.ones(shape, np.int64)
+        case "ladder":
+            # the first inputs high, the others low; each row has more of the first
+            return np.where(np.arange(shape[0])[:, None] * shape[1] < (np.arange(shape[1]) + 1) * shape[0], high, low)
         case "sparse":
             return random * (bulk.random(shape) < 0.1)
         case "single":
@@ -279,6 +310,8 @@ def make_samples(network: Network, rng: Random, number: int, tags: list[tuple[st
     first = network.layers[0].weights
     for j in range(count):
         mode = FEATURES[(number + j) % len(FEATURES)] if j < 20 else "random"
+        if is_full(number) and j % 2 == 0:
+            mode = "all max"
         neuron = first[:, int(bulk.integers(0, first.shape[1]))]
         match mode:
             case "half zeros":

@@ -8,8 +8,8 @@ import numpy as np
 from fuzz.engine import networks
 from fuzz.engine.networks import Case
 from fuzz.engine.subject import Subject
-from trainer.encode import MAX_MODEL_BYTES, model_bytes, plans
-from trainer.integer import MAX_ACCUMULATOR, Network, Uint8
+from trainer.encode import model_bytes, plan, plans
+from trainer.integer import MAX_ACCUMULATOR, Int64, Network, Uint8
 
 TERM_CLASSES = ("1", "2", "3-4", "5-8", "9-13", "14-16", "17", "18-24", "25", "26-48", "49", "50+")
 BATCH_CLASSES = ("1", "2-7", "8", "9-15", "16", "17", "18-31", "32", "33", "34-254", "255", "256")
@@ -116,7 +116,7 @@ def _tail(whole: int, rest: int, merged: int) -> str:
 TAILS = ("none", *(f"{a}a tail of {b} pieces" for a in ("chunks and ", "only ") for b in ("merged", "lone")))
 
 
-def accumulators(network: Network, samples: Uint8) -> list[networks.Int64]:
+def accumulators(network: Network, samples: Uint8) -> list[Int64]:
     """Every layer's sums, as `integer.logits` has them on the way: int64, shape (n, outputs) each."""
     x, sums = samples.astype(np.int64), []
     for layer in network.layers:
@@ -130,11 +130,11 @@ def accumulators(network: Network, samples: Uint8) -> list[networks.Int64]:
 
 def wanted_of_models(subject: Subject) -> dict[str, tuple[str, ...]]:
     """What a thousand models must have reached."""
-    lanes = {16 if max(a, w) <= 4 else 10 for a, _, w in subject.triples}
-    later = {16 if max(b, w) <= 4 else 8 for _, b, w in subject.triples}
+    bits = [{"input_bits": a, "activation_bits": b, "weight_bits": w} for a, b, w in subject.triples]
+    lanes = {plan((8, 1), 0, **triple).lanes for triple in bits}
+    later = {plan((8, 8, 8), 1, **triple).lanes for triple in bits}
     zeros = any(0 in subject.levels(w) for _, _, w in subject.triples)
     styles = [s for s in networks.STYLES if zeros or s not in ("sparse", "single", "zero")]
-    events = [e for e in EVENTS if zeros or e != "file above 100 KiB"]
     return {
         "layers": tuple(str(n) for n in range(1, 8)),
         "bits": tuple("/".join(map(str, t)) for t in subject.triples),
@@ -149,10 +149,7 @@ def wanted_of_models(subject: Subject) -> dict[str, tuple[str, ...]]:
         "samples": networks.FEATURES,
         "mask": networks.MASKS,
         "near": ("twins", "tie", "one more", "one less", "free"),
-        "event": tuple(events),
+        "event": tuple(event for event in EVENTS if event not in subject.never),
         **{f"terms of {k} lanes, inputs": TERM_CLASSES for k in sorted(lanes)},
         **{f"terms of {k} lanes, hidden": TERM_CLASSES for k in sorted(later)},
     }
-
-
-assert MAX_MODEL_BYTES > 100 * 1024

@@ -91,6 +91,7 @@ class Subject:
     levels:  the weights there are at a number of bits, ascending.
     reasons: every reason that the engine gives.
     deploy:  puts the engine into titanoboa's environment.
+    never:   events of `reached.py` that its networks cannot bring about.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Subject:
     levels: Callable[[int], Int64]
     reasons: frozenset[str]
     deploy: Callable[[], Any]
+    never: frozenset[str] = frozenset()
 
     # what the engine is compared with; all engines share it as long as the header says which one is meant
     def encode(self, network: Network) -> bytes:
