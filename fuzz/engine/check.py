@@ -107,7 +107,7 @@ def _kind(fault: str) -> str:
 def survive(engine: Engine, model: bytes, sample_bytes: int, rng: Random, reached: Reached) -> None:
     """`predict` on what is no model: it ends within its bound, and returns no more words than samples allow."""
     count = rng.choice((0, 1, 2, 16))
-    samples = rng.randbytes(min(sample_bytes, 200) * count).ljust(sample_bytes * count, b"\0")[: 122_880 - len(model)]
+    samples = rng.randbytes(min(sample_bytes, 200) * count).ljust(sample_bytes * count, b"\0")[: 126_976 - len(model)]
     mask = rng.getrandbits(count) if count else 0
     done = engine.call("predict", model + samples, len(model), mask, gas=ANY_MODEL_GAS)
     assert not done.halted.startswith("OutOfGas"), f"predict takes more than {ANY_MODEL_GAS} gas"
@@ -150,7 +150,7 @@ def misuse(subject: Subject, engine: Engine, case: Case, rng: Random, reached: R
             length = rng.choice((0, len(data)))
         case "many":
             data = model + bytes(size * 257)
-            if len(data) > 122_880:
+            if len(data) > 126_976:
                 return
             mask = rng.choice((0, 1))
         case "index":

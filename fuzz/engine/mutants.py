@@ -9,7 +9,7 @@ from trainer.encode import HEADER, Plan, plan, plans
 from trainer.integer import MAX_ACCUMULATOR, Network, accumulator_bounds
 
 LIFT = 2**30
-MAX_BYTES = 120 * 1024
+MAX_BYTES = 124 * 1024
 FIELD_VALUES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 31, 32, 255)
 WIDTHS = (0, 1, 2, 3, 7, 8, 9, 16, 17, 128, 255, 256, 257, 1000, 4095, 4096, 4097, 65535)
 
