@@ -2,16 +2,14 @@
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from eth_abi import decode as abi_decode
 
-from trainer.chain import compile_contract
+from trainer.chain import CONTRACTS, compile_contract
 from trainer.encode import encode, pack_samples
 from trainer.integer import Network, Uint8
 
-CONTRACTS = Path(__file__).parents[2] / "contracts"
 ERROR = bytes.fromhex("08c379a0")
 
 

@@ -1,0 +1,162 @@
+"""Whether the suite sees a mutant: compile it, then show it to the fuzzing that fits it, then to the tests.
+
+Everything here runs in a process of its own, forked for one mutant: it may hang, and it changes where the contracts are
+read from.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import vyper
+from vyper.compiler.input_bundle import FilesystemInputBundle
+from vyper.compiler.phases import CompilerData
+from vyper.compiler.settings import anchor_settings
+
+import tests.world
+import trainer.chain
+from fuzz.mutants.sources import Mutant, written
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARIES = Path(vyper.__file__).resolve().parents[1]
+
+DEPLOYED = {
+    "Market.vy": ("Market",),
+    "DenseValidator.vy": ("DenseValidator",),
+    "DenseEngine.vy": ("DenseEngine",),
+    "DenseWideKernel.vy": ("DenseWideKernel",),
+    "modules/dense_layout.vy": ("DenseValidator", "DenseEngine", "DenseWideKernel"),
+}
+"""Contracts that a file is part of; a module that is not named is part of the market."""
+
+WALKS = 40
+"""Walks of the market that a mutant must survive."""
+MODELS, FILES = 150, 1500
+"""Networks and mutated files that a mutant of the engine must survive."""
+TESTS = {
+    "market": ("tests/contracts", "tests/attacks"),
+    "dense": ("tests/contracts/test_dense_engine.py",),
+}
+"""Tests that the survivors of the fuzzing meet, behind the tests of their module."""
+# what a contract does counts, not how its source reads, what it costs or how long it is
+UNASKED = ("test_sources.py", "test_market_gas.py", "test_market_size.py", "test_dense_engine.py", "test_danku.py", "test_binary_engine.py")
+NOT_BEHAVIOUR = "not committed_source and not fits_into_a_contract and not reason_of_the_source"
+
+
+class Invalid(Exception):
+    """The mutant does not compile."""
+
+
+def bytecode(contracts: Path, name: str) -> bytes:
+    """Runtime code of a contract, compiled as it is deployed. Raises `Invalid`."""
+    bundle = FilesystemInputBundle([LIBRARIES, contracts])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = CompilerData(bundle.load_file(f"{name}.vy"), bundle)
+            with anchor_settings(data.settings):
+                return bytes(data.bytecode_runtime)
+    except Exception as error:
+        # the compiler ends on a bad program in many ways, not all of them its own exceptions
+        raise Invalid(f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def fingerprint(contracts: Path, file: str) -> str:
+    """Digest of the code of all contracts that a file is part of."""
+    names = DEPLOYED.get(file, ("Market",))
+    return hashlib.sha256(b"\0".join(bytecode(contracts, name) for name in names)).hexdigest()
+
+
+def judge(mutant: Mutant, target: str, seen: Path, *, tests: bool) -> tuple[str, str]:
+    """A verdict and what brought it about.
+
+    seen: a folder with one file for each bytecode that was met, the original's among them.
+    """
+    with TemporaryDirectory() as folder:
+        contracts = written(mutant, Path(folder) / "contracts")
+        try:
+            mark = seen / fingerprint(contracts, mutant.file)
+        except Invalid as error:
+            return "invalid", str(error)
+        with contextlib.suppress(FileExistsError), mark.open("x") as file:
+            file.write(mutant.key)
+        if (first := mark.read_text()) != mutant.key:
+            return ("same code" if first == "original" else "duplicate"), first
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            killer = by_fuzzing(contracts, target)
+        if killer is None and tests:
+            killer = by_tests(contracts, mutant, target)
+        return ("survived", "") if killer is None else ("killed", killer)
+
+
+def by_fuzzing(contracts: Path, target: str) -> str | None:
+    """The first failure that fuzzing meets."""
+    trainer.chain.CONTRACTS = tests.world.CONTRACTS = contracts
+    try:
+        walk_the_market() if target == "market" else run_the_engine()
+    except Exception as error:
+        return f"fuzz: {type(error).__name__}: {error}"[:160].splitlines()[0]
+    return None
+
+
+def walk_the_market() -> None:
+    """Walks of fixed seeds, and every refusal of terms and models."""
+    from fuzz.acts import BAD_TERMS, played
+    from fuzz.test_market import walk
+
+    for seed in range(WALKS):
+        walk(seed)
+        if seed == 2:
+            with played(print) as game:
+                for change in BAD_TERMS:
+                    rng = Random(repr(change))
+                    assert game.post(rng, game.bad_terms(rng, change)) is None, f"accepted {change}"
+                game.broken_models(Random(1))
+                game.leave()
+
+
+def run_the_engine() -> None:
+    """Networks and mutated files, the small ones of both kinds in turn."""
+    from fuzz.engine.check import agree, misuse
+    from fuzz.engine.reached import Reached
+    from fuzz.engine.run import model_case, one_mutant
+    from fuzz.engine.subject import SUBJECTS, Engine, image_of
+
+    subject, reached = SUBJECTS["dense"], Reached()
+    engine = Engine(image_of(subject.name))
+    for number in range(MODELS):
+        case = model_case(subject, 1, number)
+        agree(subject, engine, case)
+        misuse(subject, engine, case, Random(number), reached)
+        for file in range(number * FILES // MODELS, (number + 1) * FILES // MODELS):
+            one_mutant(subject, engine, 1, file, reached)
+
+
+def by_tests(contracts: Path, mutant: Mutant, target: str) -> str | None:
+    """The first test that fails."""
+    module = ROOT / "tests" / "modules" / f"test_{Path(mutant.file).stem}.py"
+    chosen = [str(module)] if module.exists() else []
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-k", NOT_BEHAVIOUR]
+    command += ["-p", "fuzz.mutants.elsewhere", "-p", "no:cacheprovider"]
+    if target == "market":
+        command += [f"--ignore-glob=*/{name}" for name in UNASKED]
+    done = subprocess.run(
+        [*command, *chosen, *TESTS[target]],
+        cwd=ROOT,
+        env=os.environ | {"ASSAY_CONTRACTS": str(contracts)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return "test: " + (failed[0] if failed else done.stdout[-200:])[:160]
