@@ -6,8 +6,8 @@ terms, rows) in turn, so that a few hundred cases meet what chance would leave o
 
 `predict` shows nothing but an arg-max, so a network whose class is always the same hides every fault. Two thirds of the
 networks are therefore fitted to inputs, layer by layer, and most have their last biases moved until all classes of one
-sample tie but for one unit: then a sum that is off by one shows. Two of eleven networks are full: the largest inputs meet
-rows of the largest weights in the last layer, beside rows of the smallest.
+sample tie but for one unit: then a sum that is off by one shows. Two of eleven networks are full: in the last layer the
+largest inputs meet rows of the largest weights, beside rows of the smallest.
 """
 
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ CLASSES = (2, 3, 10, 5, 16, 127, 2, 7, 128, 129, 255, 256)
 # of a hidden layer; 128 rows are a part
 ROWS = (1, 2, 7, 8, 9, 15, 16, 17, 33, 127, 128, 129, 130, 255, 256, 257, 300)
 # kernels have 2, 4, 8, 13 or 25 terms, slots 24 or 16 and one more in the last
-TERMS = (1, 2, 3, 4, 5, 8, 9, 13, 14, 16, 17, 18, 24, 25, 26, 32, 33, 34, 48, 49, 50, 73)
+TERMS = (1, 2, 3, 4, 5, 8, 9, 13, 14, 16, 17, 18, 24, 25, 26, 49, 50, 17, 33, 25, 48, 49)
 SMALL = (1, 2, 3, 5, 8, 12, 15, 16, 17, 24, 31, 33, 40)
 AIMS = ("terms of inputs", "terms of a hidden layer", "rows", "classes", "chunks", "small")
 
@@ -132,11 +132,11 @@ def _widths(
     edge = rng.choice((-1, -1, 0, 0, 0, 1))
     first = plan((8, 1), 0, input_bits=bits[0], activation_bits=bits[1], weight_bits=bits[2])
     if giant:
-        kind = rng.randrange(3)
+        kind = number // 20 % 3
         if kind == 0 or count == 1:
             widths[0] = rng.choice((4096, 4088, 3584, 2048, 1030, MAX_WIDTH - rng.randrange(700)))
         elif kind == 1:
-            widths[at] = rng.choice((3500, 2049, 1025, 1024, 600))
+            widths[at] = rng.choice((3000, 2800, 2500, 2049, 1025))
             widths[at - 1] = rng.choice((1, 2, 8, 16))
         else:
             widths[:2] = [rng.choice((784, 400, 300)), rng.choice((128, 129, 60))]
@@ -144,11 +144,10 @@ def _widths(
         here = plan((8, 8, 8), min(count - 1, 1), input_bits=bits[0], activation_bits=bits[1], weight_bits=bits[2])
         widths[-2] = here.lanes * rng.choice(FULL_TERMS) + edge
     else:
-        deal = number // 5
+        deal = number // 10
         match AIMS[number % 5 if number % 2 else number // 7 % len(AIMS)]:
             case "terms of inputs":
-                # a tail's pieces share terms: how many there are does not follow from the width alone
-                widths[0] = first.lanes * TERMS[deal % len(TERMS)] + rng.randrange(-first.lanes, 2)
+                widths[0] = _inputs_of(rng, TERMS[deal % len(TERMS)], bits)
                 widths[1] = rng.choice((2, 3, 5))
             case "terms of a hidden layer" if count > 1:
                 # the lanes of a later layer
@@ -167,6 +166,15 @@ def _widths(
                 pass
     widths[-1] = max(2, widths[-1])
     return (min(padded_width(max(1, widths[0]), bits[0]), MAX_WIDTH), *(max(1, w) for w in widths[1:]))
+
+
+def _inputs_of(rng: Random, terms: int, bits: tuple[int, int, int]) -> int:
+    """A number of inputs that takes so many terms, or as many as come next: pieces of a tail share terms."""
+    rules = {"input_bits": bits[0], "activation_bits": bits[1], "weight_bits": bits[2]}
+    step = 8 // bits[0]
+    found = {n: plan((n, 1), 0, **rules).terms for n in range(step, 16 * terms + 300, step)}
+    nearest = min(t for t in found.values() if t >= terms)
+    return rng.choice([n for n, t in found.items() if t == nearest])
 
 
 def _fill(
