@@ -1,4 +1,4 @@
-"""pytest plugin: reads the contracts from the folder in ASSAY_CONTRACTS. `python -m pytest -p fuzz.mutants.elsewhere`."""
+"""pytest plugin: reads the contracts from the folder in ASSAY_CONTRACTS (`pytest -p fuzz.mutants.elsewhere`)."""
 
 import os
 from pathlib import Path

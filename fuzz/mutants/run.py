@@ -19,13 +19,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rich.progress import track
 
-from fuzz.mutants.judge import DEPLOYED, ROOT, fingerprint, judge
+from fuzz.mutants.judge import ROOT, fingerprint, judge
 from fuzz.mutants.sources import TARGETS, Mutant, mutants_of
+from tests.world import MOCKS
 from trainer.chain import CONTRACTS, compile_contract
 
 BUILD = ROOT / "build" / "mutants"
@@ -93,15 +95,12 @@ def work(job: tuple[str, Mutant, Path, bool]) -> Verdict:
 
 def prepare(target: str, seen: Path) -> None:
     """Note the code of the original, and compile what no mutant changes, before processes are forked."""
-    import fuzz.engine.run
-    import fuzz.test_market
-    from tests.world import MOCKS
-
+    for module in ("fuzz.engine.run", "fuzz.test_market"):
+        import_module(module)
     for file in TARGETS[target]:
         (seen / fingerprint(CONTRACTS, file)).write_text("original")
     for mock in ("StepEngine", "Token", "Actor", "Forcer"):
         _ = compile_contract(MOCKS / f"{mock}.vy").compiler_data.bytecode
-    assert fuzz.engine.run and fuzz.test_market
 
 
 def judged(target: str, todo: list[Mutant], seen: Path, *, processes: int, tests: bool) -> Iterator[Verdict]:

@@ -8,7 +8,6 @@ import io
 import shutil
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from os.path import commonprefix
 from pathlib import Path
 
 from universalmutator import mutator
@@ -64,7 +63,7 @@ def statements(text: str) -> set[int]:
 
 def in_a_name(old: str, new: str) -> bool:
     """Whether the change is to the digits of a name, such as uint256: never a program."""
-    same = len(commonprefix([old, new]))
+    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(old))
     before = old[:same].rstrip("0123456789")
     return same < len(old) and old[len(before) : len(before) + 1].isdigit() and before[-1:].isidentifier()
 
