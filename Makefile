@@ -65,6 +65,7 @@ bench-gas: $(READY) ## gas of inference and of the market's calls, and the READM
 
 engine: $(READY) ## write the generated contracts anew from their templates
 	$(PY) contracts/generate.py
+	$(PY) -m contracts.generate_binary
 
 lock: $(READY) ## resolve requirements.lock anew from pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' .venv/bin/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev \

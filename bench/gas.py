@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from trainer import datasets, fetch, integer, quantise, training
-from trainer.chain import Chain, deploy, transaction_gas
+from trainer.chain import Chain, deploy, deploy_binary_engine, transaction_gas
 from trainer.encode import encode, pack_samples
 from trainer.presets import Preset, adapt, find
 from trainer.samples import Samples, from_dataset
@@ -38,6 +38,7 @@ NETS = (
     (datasets.FASHION_MNIST, "fashion-196-64", 4),
     (datasets.FASHION_MNIST, "fashion-196-16", 4),
     (datasets.DIGITS, "digits-64-32", 4),
+    (datasets.FASHION_MNIST, "fashion-784-128-binary", 1),
 )
 
 
@@ -132,17 +133,17 @@ def main() -> None:
     chain = Chain()
     rows: list[Row] = []
     with chain.active():
-        engine = deploy(min_window=3600).engine
+        engine, binary = deploy(min_window=3600).engine, deploy_binary_engine()
         for dataset, name, bits in NETS:
             chosen = preset(name, bits)
             loaded = datasets.load(dataset)
             quantiser = quantise.fit(loaded, bits=bits, pooled=chosen.pooled, rows=loaded.split()[0])
             samples = from_dataset(loaded, quantiser)
             # the wide networks of 4 bits take the long schedule of few bits
-            recipe = chosen.recipe if bits == 8 else replace(chosen.recipe, quantised_rate=1e-3)
+            recipe = chosen.recipe if bits != 4 else replace(chosen.recipe, quantised_rate=1e-3)
             result = training.train(samples.x, samples.y, recipe=recipe, seed=0, classes=samples.classes)
             accuracy = float((integer.predict(result.network, samples.test_x) == samples.test_y).mean())
-            row = measure(chain, engine, result.network, samples, accuracy)
+            row = measure(chain, binary if bits == 1 else engine, result.network, samples, accuracy)
             rows.append(row)
             print(json.dumps(asdict(row)), file=sys.stderr)
     report = {"command": "make bench-gas", "rows": [asdict(row) for row in rows]}

@@ -300,27 +300,28 @@ def hidden(p: Precision) -> Lines:
     ]
 
 
-def last(p: Precision) -> Lines:
-    """The class of the samples whose accumulator is above the best so far."""
-    return of_wanted(
-        p,
-        lambda name, _: [
-            "# lanes are below 2**31: bit 31 of the difference is clear where the best is passed",
-            f"v = unsafe_mul((~unsafe_sub({name}_best | SIGNS, {name}) >> 31) & ONES, LANE)",
-            f"{name}_best = ({name}_best & ~v) | ({name} & v)",
-            f"{name}_class = ({name}_class & ~v) | (unsafe_mul(unsafe_add(first, r), ONES) & v)",
-        ],
-    )
+def better(name: str) -> Lines:
+    """The class of the samples of an octet whose accumulator is above the best so far."""
+    return [
+        "# lanes are below 2**31: bit 31 of the difference is clear where the best is passed",
+        f"v = unsafe_mul((~unsafe_sub({name}_best | SIGNS, {name}) >> 31) & ONES, LANE)",
+        f"{name}_best = ({name}_best & ~v) | ({name} & v)",
+        f"{name}_class = ({name}_class & ~v) | (unsafe_mul(unsafe_add(first, r), ONES) & v)",
+    ]
+
+
+def bytes_of(name: str, up: int = 0) -> str:
+    """The classes of an octet as 8 bytes, the first sample highest, `up` bits above the lowest place."""
+    return " | ".join(f"((({name}_class >> {32 * s}) & 255) << {up + 56 - 8 * s})" for s in range(OCTET))
 
 
 def classes(p: Precision) -> Lines:
-    """Lanes to bytes, the first sample highest."""
+    """Every octet's classes in the answer; an octet never crosses two words."""
 
     def octet(name: str, q: int) -> Lines:
-        parts = [f"((({name}_class >> {32 * s}) & 255) << {56 - 8 * s})" for s in range(OCTET)]
         return [
             f"t = {plus('begin', OCTET * q)}",
-            f"answer[t >> 5] |= ({' | '.join(parts)}) << (192 - 8 * (t & 31))",
+            f"answer[t >> 5] |= ({bytes_of(name)}) << (192 - 8 * (t & 31))",
         ]
 
     return [
@@ -367,7 +368,7 @@ def common(p: Precision) -> dict[str, Lines]:
         "GATHER": [f"m{i} = acts[{plus('pos', i)}]" for i in range(8)],
         "TRANSPOSE": transpose(),
         "SPREAD": spread(p),
-        "LAST": last(p),
+        "LAST": of_wanted(p, lambda name, _: better(name)),
         "HIDDEN": hidden(p),
         "CLASSES": classes(p),
     }

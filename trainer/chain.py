@@ -174,6 +174,12 @@ def deploy_engine() -> Any:
     return compile_contract(CONTRACTS / "DenseEngine.vy").deploy(validator.address, wide.address)
 
 
+def deploy_binary_engine() -> Any:
+    """Deploy the engine for networks of one bit, with its validator, in the active environment."""
+    validator = compile_contract(CONTRACTS / "BinaryValidator.vy").deploy()
+    return compile_contract(CONTRACTS / "BinaryEngine.vy").deploy(validator.address)
+
+
 def deploy(*, min_window: int, engine: Any = None) -> Deployment:
     """Deploy a market in the active environment, with the dense engine unless another is given."""
     if engine is None:

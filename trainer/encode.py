@@ -1,40 +1,23 @@
 """Models and samples as bytes: the formats of `contracts/README.md`, in NumPy.
 
-`decode` and the contract's `validate` accept exactly the same byte strings.
+`decode` and the contract's `validate` accept exactly the same byte strings. Dense models are encoded here, those of
+one bit in `trainer/encode_binary.py`.
 """
 
-import struct
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from trainer import encode_binary
 from trainer.errors import EncodingError, NetworkError
-from trainer.integer import (
-    INPUT_BITS,
-    MAX_CLASSES,
-    MAX_LAYERS,
-    MAX_SHIFT,
-    MAX_WIDTH,
-    WEIGHT_BITS,
-    Layer,
-    Network,
-    Uint8,
-    accumulator_bounds,
-)
+from trainer.header import HEADER, LIFT, MAX_COST, MAX_MODEL_BYTES, Header, pack_header, read_header
+from trainer.integer import BINARY, INPUT_BITS, Layer, Network, Uint8, accumulator_bounds
 
-MAGIC: Final = b"ASAY"
-VERSION: Final = 2
-HEADER: Final = struct.Struct(">4s5B8H6BB")
-MAX_MODEL_BYTES: Final = 124 * 1024
 MAX_GROUP: Final = 32
 
-# what a stored bias is above the bias
-_LIFT: Final = 2**30
-
-# the engine's gas, see `cost`: what one sample may take, then the parts
-MAX_COST: Final = 11_500_000
+# the dense engine's gas, see `cost`
 _GAS_CALL: Final = 142_500
 _GAS_WIDE_CALL: Final = 430_000
 _GAS_LAYER: Final = 1_550
@@ -144,7 +127,7 @@ def plan(widths: tuple[int, ...], layer: int, *, input_bits: int, activation_bit
 
 
 def plans(network: Network) -> tuple[Plan, ...]:
-    """Geometry of every layer."""
+    """Geometry of every layer of a dense model."""
     return tuple(
         plan(
             network.widths,
@@ -159,6 +142,8 @@ def plans(network: Network) -> tuple[Plan, ...]:
 
 def model_bytes(network: Network) -> int:
     """Length of the encoding."""
+    if network.weight_bits == BINARY:
+        return encode_binary.model_bytes(network.widths)
     return HEADER.size + sum(p.layer_bytes for p in plans(network))
 
 
@@ -213,38 +198,22 @@ def encode(network: Network) -> bytes:
     Raises `EncodingError` where the network has none: an input that does not fill its last byte, a file above 124 KiB,
     or a sample that costs more gas than an audit may.
     """
+    if network.weight_bits == BINARY:
+        return encode_binary.encode(network)
     bits = network.weight_bits
     zero = 1 << (bits - 1)
-    if network.widths[0] * network.input_bits % 8:
-        raise EncodingError(
-            f"{network.widths[0]} inputs of {network.input_bits} bits end inside a byte; pad them to padded_width()"
-        )
+    header = pack_header(network)
     size = model_bytes(network)
     if size > MAX_MODEL_BYTES:
         raise EncodingError(f"the model takes {size} bytes; at most {MAX_MODEL_BYTES} fit")
     gas = cost(network)
     if gas > MAX_COST:
         raise EncodingError(f"one sample costs up to {gas} gas; at most {MAX_COST} are allowed")
-    shifts = [layer.shift or 0 for layer in network.layers[:-1]]
-    parts = [
-        HEADER.pack(
-            MAGIC,
-            VERSION,
-            len(network.layers),
-            network.input_bits,
-            network.activation_bits,
-            bits,
-            *network.widths,
-            *[0] * (MAX_LAYERS - len(network.layers)),
-            *shifts,
-            *[0] * (MAX_LAYERS - 1 - len(shifts)),
-            0,
-        )
-    ]
+    parts = [header]
     for number, (layer, p) in enumerate(zip(network.layers, plans(network), strict=True)):
         fields = np.zeros((p.rows, p.chunks * p.lanes * p.depth), np.uint8)
         fields[:, _fields(p, number)] = (layer.weights.T + zero).astype(np.uint8)
-        parts += [(layer.bias + _LIFT).astype(">u4").tobytes(), _pack(fields, bits).tobytes()]
+        parts += [(layer.bias + LIFT).astype(">u4").tobytes(), _pack(fields, bits).tobytes()]
     return b"".join(parts)
 
 
@@ -253,33 +222,15 @@ def decode(data: bytes) -> Network:
 
     Raises `EncodingError`, which names the fault and its place, for every other byte string.
     """
-    if len(data) < HEADER.size:
-        raise EncodingError(f"a model has at least {HEADER.size} bytes, not {len(data)}")
-    if len(data) > MAX_MODEL_BYTES:
-        raise EncodingError(f"a model has at most {MAX_MODEL_BYTES} bytes, not {len(data)}")
-    magic, version, count, input_bits, activation_bits, weight_bits, *rest = HEADER.unpack_from(data)
-    if magic != MAGIC or version != VERSION:
-        raise EncodingError(f"magic and version are {magic!r} and {version}, not {MAGIC!r} and {VERSION}")
-    if not 1 <= count <= MAX_LAYERS:
-        raise EncodingError(f"byte 5: {count} layers; 1 to {MAX_LAYERS} are possible")
-    if input_bits not in INPUT_BITS:
-        raise EncodingError(f"byte 6: {input_bits} input bits; use one of {INPUT_BITS}")
-    if activation_bits not in INPUT_BITS or (count == 1 and activation_bits != input_bits):
-        raise EncodingError(f"byte 7: {activation_bits} activation bits with {count} layers, {input_bits} input bits")
-    if weight_bits not in WEIGHT_BITS:
-        raise EncodingError(f"byte 8: {weight_bits} weight bits; use one of {WEIGHT_BITS}")
-    widths, shifts, last = tuple(rest[: count + 1]), rest[MAX_LAYERS + 1 : MAX_LAYERS + count], rest[-1]
-    if not all(1 <= width <= MAX_WIDTH for width in widths):
-        raise EncodingError(f"widths {widths}; 1 to {MAX_WIDTH} are possible")
-    if any(rest[count + 1 : MAX_LAYERS + 1]) or any(rest[MAX_LAYERS + count : -1]) or last:
-        raise EncodingError("an unused field of the header is not zero")
-    if any(shift > MAX_SHIFT for shift in shifts):
-        raise EncodingError(f"shifts {shifts}; 0 to {MAX_SHIFT} are possible")
-    if not 2 <= widths[-1] <= MAX_CLASSES:
-        raise EncodingError(f"{widths[-1]} classes; 2 to {MAX_CLASSES} are possible")
-    if widths[0] * input_bits % 8:
-        raise EncodingError(f"{widths[0]} inputs of {input_bits} bits end inside a byte")
+    header = read_header(data)
+    if header.weight_bits == BINARY:
+        return encode_binary.decode(header, data)
+    return _decode_dense(header, data)
 
+
+def _decode_dense(header: Header, data: bytes) -> Network:
+    input_bits, activation_bits, weight_bits = header.input_bits, header.activation_bits, header.weight_bits
+    widths, count = header.widths, len(header.widths) - 1
     zero = 1 << (weight_bits - 1)
     geometry = tuple(
         plan(widths, i, input_bits=input_bits, activation_bits=activation_bits, weight_bits=weight_bits)
@@ -290,7 +241,7 @@ def decode(data: bytes) -> Network:
         raise EncodingError(f"{len(data)} bytes; the header asks for {size}")
     layers, at = [], HEADER.size
     for number, p in enumerate(geometry):
-        bias = np.frombuffer(data, ">u4", p.rows, at).astype(np.int64) - _LIFT
+        bias = np.frombuffer(data, ">u4", p.rows, at).astype(np.int64) - LIFT
         rows = np.frombuffer(data, np.uint8, p.rows * p.row_bytes, at + 4 * p.rows).reshape(p.rows, p.row_bytes)
         at += p.layer_bytes
         fields = _unpack(rows, weight_bits)
@@ -307,7 +258,7 @@ def decode(data: bytes) -> Network:
         layer = Layer(
             weights=np.ascontiguousarray(stored.astype(np.int64).T) - zero,
             bias=bias,
-            shift=shifts[number] if number < count - 1 else None,
+            shift=header.shifts[number] if number < count - 1 else None,
         )
         bound = accumulator_bounds(layer, p.bits)
         if bound.max() >= 2**24:
@@ -328,6 +279,8 @@ def decode(data: bytes) -> Network:
 
 def cost(network: Network) -> int:
     """Upper bound of the execution gas of `predict` for one sample: the contract's `cost`."""
+    if network.weight_bits == BINARY:
+        return encode_binary.cost(network.widths)
     wide = max(network.input_bits, network.activation_bits, network.weight_bits) > 4
     gas = _GAS_WIDE_CALL if wide else _GAS_CALL
     for layer, p in enumerate(plans(network)):

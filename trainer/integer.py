@@ -10,6 +10,9 @@ With `acc = x @ weights + bias`, a hidden layer gives
 (rounding is folded into the bias), the last layer gives `acc` itself, and the class is its arg-max, the lowest index
 on ties. For every neuron `sum(|w|) * xmax + |bias| < 2**24`, so that float32 and int32 arithmetic, in any order of
 summation, give the same numbers.
+
+A binary network has inputs, activations and weights of one bit: a weight is -1 or 1, never 0, and no layer shifts, as
+`acc >> s` is 1 or more exactly where `acc - (2**s - 1)` is: a lower bias says the same.
 """
 
 import hashlib
@@ -24,6 +27,8 @@ from trainer.errors import NetworkError
 
 INPUT_BITS = (1, 2, 4, 8)
 WEIGHT_BITS = (2, 4, 8)
+BINARY = 1
+"""Bits of a weight of a binary network, which is no case of the others."""
 MAX_LAYERS = 7
 MAX_WIDTH = 4096
 MAX_CLASSES = 256
@@ -54,7 +59,8 @@ class Network:
 
     input_bits:      bits of an input feature: 1, 2, 4 or 8.
     activation_bits: bits of every hidden activation; equal to input_bits where there is no hidden layer.
-    weight_bits:     2, 4 or 8: weights in [-Q, Q] with Q = 2**(weight_bits - 1) - 1.
+    weight_bits:     2, 4 or 8: weights in [-Q, Q] with Q = 2**(weight_bits - 1) - 1. Or 1, where all bits are 1 and
+                     all shifts 0: weights -1 and 1.
     """
 
     layers: tuple[Layer, ...]
@@ -82,8 +88,8 @@ class Network:
 
 
 def quantum(weight_bits: int) -> int:
-    """Q, the largest weight: 1, 7 or 127."""
-    return int(2 ** (weight_bits - 1) - 1)
+    """Q, the largest weight: 1, 7 or 127, and 1 with one bit."""
+    return 1 if weight_bits == BINARY else int(2 ** (weight_bits - 1) - 1)
 
 
 def accumulator_bounds(layer: Layer, bits: int) -> Int64:
@@ -98,13 +104,19 @@ def _check(network: Network) -> None:
     for name, value, allowed in (
         ("input_bits", network.input_bits, INPUT_BITS),
         ("activation_bits", network.activation_bits, INPUT_BITS),
-        ("weight_bits", network.weight_bits, WEIGHT_BITS),
+        ("weight_bits", network.weight_bits, (BINARY, *WEIGHT_BITS)),
     ):
         if value not in allowed:
             raise NetworkError(f"{name} is {value}; use one of {allowed}")
     if len(network.layers) == 1 and network.activation_bits != network.input_bits:
         raise NetworkError("a network without hidden layers has activation_bits equal to input_bits")
 
+    binary = network.weight_bits == BINARY
+    if binary and (network.input_bits, network.activation_bits) != (1, 1):
+        raise NetworkError(
+            f"weight_bits is 1 with input_bits {network.input_bits} and activation_bits {network.activation_bits}; "
+            "a binary network has 1 everywhere"
+        )
     largest = quantum(network.weight_bits)
     previous: int | None = None
     for number, layer in enumerate(network.layers):
@@ -124,6 +136,10 @@ def _check(network: Network) -> None:
             raise NetworkError(f"{where}: the last layer has no shift")
         if not last and not (layer.shift is not None and 0 <= layer.shift <= MAX_SHIFT):
             raise NetworkError(f"{where}: shift is {layer.shift}; use 0 to {MAX_SHIFT}")
+        if binary and layer.shift:
+            raise NetworkError(f"{where}: shift is {layer.shift}; a binary network has 0, and lower biases")
+        if binary and not layer.weights.all():
+            raise NetworkError(f"{where}: a weight is 0; a binary network has -1 and 1")
         if np.abs(layer.weights).max() > largest:
             raise NetworkError(f"{where}: a weight leaves [-{largest}, {largest}]")
         bits = network.input_bits if number == 0 else network.activation_bits

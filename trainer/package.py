@@ -34,9 +34,10 @@ from eth_hash.auto import keccak
 
 from trainer import merkle
 from trainer.datasets import MAX_CLASSES, Dataset
-from trainer.encode import MAX_MODEL_BYTES, class_word, classes_of, pack_samples, unpack_samples
+from trainer.encode import class_word, classes_of, pack_samples, unpack_samples
 from trainer.errors import AssayError, PackageError
 from trainer.files import check_directory
+from trainer.header import MAX_MODEL_BYTES
 from trainer.integer import MAX_WIDTH
 from trainer.quantise import Quantiser
 

@@ -1,5 +1,7 @@
 """Training: floats with batch norm, folding, calibration, then epochs through the integers' own rounding.
 
+A binary network has no part in floats: its signs are trained from the start.
+
     from trainer.presets import Recipe
     from trainer.training import train
 
@@ -24,6 +26,7 @@ import optax
 from flax import nnx
 
 from trainer import integer
+from trainer.binary import BinaryMLP
 from trainer.errors import DataError
 from trainer.models import FloatMLP, QuantisedMLP, calibrate, fold
 from trainer.presets import Recipe
@@ -62,7 +65,7 @@ class TrainResult:
 
 
 Progress = Callable[[Epoch], None]
-Model = TypeVar("Model", FloatMLP, QuantisedMLP)
+Model = TypeVar("Model", FloatMLP, QuantisedMLP, BinaryMLP)
 # parameters, other variables, moments of the optimiser
 State = tuple[Any, Any, Any]
 
@@ -121,31 +124,34 @@ def train(
         if progress is not None:
             progress(epoch)
 
-    model = FloatMLP((x.shape[1], *recipe.hidden, classes), input_bits=recipe.input_bits, rngs=nnx.Rngs(seed))
+    widths = (x.shape[1], *recipe.hidden, classes)
     steps = len(seen) // min(recipe.batch, len(seen))
     plan = Plan(recipe.rate, recipe.decay, recipe.epochs, steps, min(recipe.batch, len(seen)))
-    phase = Phase(model, plan, keys[1], data, labels)
-    for number in range(1, plan.epochs + 1):
-        report(Epoch("float", number, plan.epochs, phase.epoch(), None))
-
-    quantised = calibrate(
-        fold(phase.model()),
-        x[seen[:CALIBRATION_ROWS]],
-        input_bits=recipe.input_bits,
-        activation_bits=recipe.activation_bits,
-        weight_bits=recipe.weight_bits,
-    )
-    plan = plan._replace(rate=recipe.quantised_rate, decay=0.0, epochs=recipe.quantised_epochs)
-    tuning = Phase(quantised, plan, keys[2], data, labels)
+    tuned = plan._replace(rate=recipe.quantised_rate, decay=0.0, epochs=recipe.quantised_epochs)
+    tuning: Phase[BinaryMLP] | Phase[QuantisedMLP]
+    if recipe.weight_bits == integer.BINARY:
+        tuning = Phase(BinaryMLP(widths, rngs=nnx.Rngs(seed)), tuned, keys[2], data, labels)
+    else:
+        phase = Phase(FloatMLP(widths, input_bits=recipe.input_bits, rngs=nnx.Rngs(seed)), plan, keys[1], data, labels)
+        for number in range(1, plan.epochs + 1):
+            report(Epoch("float", number, plan.epochs, phase.epoch(), None))
+        quantised = calibrate(
+            fold(phase.model()),
+            x[seen[:CALIBRATION_ROWS]],
+            input_bits=recipe.input_bits,
+            activation_bits=recipe.activation_bits,
+            weight_bits=recipe.weight_bits,
+        )
+        tuning = Phase(quantised, tuned, keys[2], data, labels)
     best, best_accuracy = None, -1.0
-    for number in range(1, plan.epochs + 1):
+    for number in range(1, tuned.epochs + 1):
         loss, accuracy = tuning.epoch(), None
-        if held and number > plan.epochs * 2 // 3:
+        if held and number > tuned.epochs * 2 // 3:
             network = tuning.model().export()
             accuracy = float((integer.predict(network, x[unseen]) == y[unseen]).mean())
             if accuracy >= best_accuracy:
                 best, best_accuracy = network, accuracy
-        report(Epoch("quantised", number, plan.epochs, loss, accuracy))
+        report(Epoch("quantised", number, tuned.epochs, loss, accuracy))
 
     return TrainResult(
         network=best or tuning.model().export(),
