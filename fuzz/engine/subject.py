@@ -17,6 +17,7 @@ from fuzz.native import MUCH_GAS, Answer, Image, Native, image
 from trainer import encode as encoding
 from trainer.chain import deploy_engine
 from trainer.encode import encode, pack_samples
+from trainer.errors import EncodingError
 from trainer.integer import INPUT_BITS, WEIGHT_BITS, Int64, Network, Uint8, quantum
 
 SIGNATURES = {
@@ -106,7 +107,11 @@ class Subject:
         return encoding.encode(network)
 
     def decode(self, model: bytes) -> Network:
-        return encoding.decode(model)
+        """Raises `EncodingError` for another engine's networks, too."""
+        network = encoding.decode(model)
+        if (network.input_bits, network.activation_bits, network.weight_bits) not in self.triples:
+            raise EncodingError(f"{network.weight_bits} weight bits are not for the {self.name} engine")
+        return network
 
     def cost(self, network: Network) -> int:
         return encoding.cost(network)
