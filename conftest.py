@@ -17,10 +17,18 @@ settings.register_profile("ci", max_examples=200, stateful_step_count=50, derand
 settings.register_profile("deep", max_examples=2000, stateful_step_count=100, **_common)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where fuzz/ calls the market."""
+    parser.addoption("--backend", choices=("boa", "native"), help="of the market's fuzzing: titanoboa, or revm")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the profile `quick` unless another is asked for, and stop the wall clock from reaching the chain."""
     if config.getoption("--hypothesis-profile", default=None) is None:
         settings.load_profile("quick")
+    backend = config.getoption("--backend")
+    if backend is not None:
+        os.environ["ASSAY_FUZZ_BACKEND"] = backend
     boa = sys.modules.get("boa")
     if boa is not None:
         boa.env.timestamp = CHAIN_START

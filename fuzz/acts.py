@@ -11,7 +11,7 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from fuzz.driver import ACTORS, REACHED, Data, Game, table
+from fuzz.driver import ACTORS, REACHED, Data, Game, backend
 from fuzz.model import Life, Refused
 from tests.world import HOUR, TRAINERS, predicted
 from trainer import split
@@ -546,12 +546,12 @@ ACTS = (
 
 
 @contextmanager
-def played(note: Callable[[str], None]) -> Iterator[Acts]:
-    """A game on an empty market, undone afterwards."""
-    chain = table().site.chain
-    with chain.active(), chain.env.anchor():
+def played(note: Callable[[str], None], on: str | None = None) -> Iterator[Acts]:
+    """A game on an empty market, undone afterwards; `on` names a backend other than the one asked for."""
+    chain = backend(on)
+    with chain.example():
         REACHED.examples += 1
-        yield Acts(note)
+        yield Acts(chain, note)
 
 
 OUTCOMES = {o.name for o in Outcome} - {"CANCELLED"}

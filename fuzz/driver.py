@@ -1,35 +1,30 @@
 """Plays calls on the market and on its model side by side: same answer, same reason, same events, same state.
 
-Calls go straight to the virtual machine, without titanoboa's traceback of a revert, which would dominate the run.
+Where the market is called is a backend's affair, see `backends.py`.
 """
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from eth_abi import decode
+from boa.util.abi import Address
 from eth_hash.auto import keccak
-from vyper.compiler.output import build_abi_output
 from vyper.warnings import VyperWarning
 
+from fuzz.abi import Abi, reason
+from fuzz.backends import HISTORY, HISTORY_CODE, Backend, Boa, Done, Revm, block_hash, chosen, remembered, revm
 from fuzz.model import Life, Market, Refused, Surroundings
 from fuzz.witness import Call, Witness
 from tests.world import HOUR, MOCKS, TRAINERS, Site, build_site, data_set, predicted
 from trainer import merkle, split
-from trainer.chain import BLOCKHASH_REACH, compile_contract
+from trainer.chain import compile_contract
 from trainer.protocol import ETHER, Outcome, Phase, Terms
 
 WEALTH = 10**40
 FOREVER = 2**256 - 1
-HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"
-# the runtime code that EIP-2935 fixes
-HISTORY_CODE = bytes.fromhex(
-    "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257"
-    "611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
-)
 SHAPES = ((6, 2, 5), (3, 1, 2), (4, 3, 1), (5, 2, 32), (9, 4, 3))
 """Groups, hold-out, samples of the data sets in play."""
 ACTORS = ("poster", "auditor", "stranger", *TRAINERS)
@@ -66,34 +61,27 @@ REACHED = Reached.nothing()
 
 @dataclass(frozen=True)
 class Table:
-    """What is deployed once: the site, the events by topic, the data sets by root, a contract that forces ether."""
+    """What is deployed once: the site, its interfaces, the data sets by root, a contract that forces ether.
+
+    slots: what the deployment wrote, by address.
+    """
 
     site: Site
-    events: dict[bytes, tuple[str, list[tuple[str, bool]]]]
+    market: Abi
+    token: Abi
     data: dict[bytes, Data]
     forcer: Any
-
-
-def _kind(entry: dict[str, Any]) -> str:
-    if entry["type"].startswith("tuple"):
-        return "(" + ",".join(_kind(part) for part in entry["components"]) + ")" + entry["type"][5:]
-    return str(entry["type"])
+    slots: dict[str, Sequence[int]]
 
 
 @cache
 def table() -> Table:
     """Deploy everything, once a process."""
     site = build_site()
-    events = {}
-    for entry in build_abi_output(site.market.compiler_data):
-        if entry["type"] == "event":
-            kinds = [(_kind(part), part["indexed"]) for part in entry["inputs"]]
-            signature = f"{entry['name']}({','.join(kind for kind, _ in kinds)})"
-            events[keccak(signature.encode())] = entry["name"], kinds
     site.chain.env.set_code(HISTORY, HISTORY_CODE)
     with site.chain.active():
-        for name in ACTORS:
-            owner = site.chain.account(name, WEALTH)
+        owners = [site.chain.account(name, WEALTH) for name in ACTORS]
+        for owner in owners:
             site.token.mint(owner, WEALTH)
             site.token.approve(site.market.address, 2**256 - 1, sender=owner)
         with warnings.catch_warnings():
@@ -103,13 +91,21 @@ def table() -> Table:
     # titanoboa would dump the whole storage of a contract it knows at every revert
     for contract in (site.market, site.engine, site.token):
         site.chain.env._contracts.pop(contract.address.canonical_address)
+    trace = site.chain.env.sstore_trace
+    holders = [*owners, site.market.address, site.engine.address, site.token.address, HISTORY]
+    slots = {str(a).lower(): tuple(trace.get(Address(a), ())) for a in holders}
     data = {d.root: d for d in (Data(*shape) for shape in SHAPES)}
-    return Table(site, events, data, forcer)
+    return Table(site, Abi(site.market), Abi(site.token), data, forcer, slots)
 
 
 @cache
-def block_hash(number: int) -> bytes:
-    return table().site.chain.block_hash(number)
+def _backend(name: str) -> Backend:
+    return revm(table().site, table().slots) if name == Revm.name else Boa(table().site, table().forcer)
+
+
+def backend(name: str | None = None) -> Backend:
+    """The backend of that name, or the one that was asked for."""
+    return _backend(name or chosen())
 
 
 def fault(model: bytes, terms: Terms) -> str | None:
@@ -127,15 +123,14 @@ def classify(model: bytes, sample: int) -> int | None:
 
 
 class Game:
-    """One example: the market and its model from an empty start. Use inside `played()`."""
+    """One example: the market and its model from an empty start. Use inside the backend's `example()`."""
 
-    def __init__(self, note: Callable[[str], None] = lambda text: None) -> None:
-        self.table, self.note = table(), note
+    def __init__(self, backend: Backend, note: Callable[[str], None] = lambda text: None) -> None:
+        self.table, self.backend, self.note = table(), backend, note
         site = self.table.site
-        self.chain, self.env, self.contract, self.token = site.chain, site.chain.env, site.market, site.token
-        self.env.sstore_trace.clear()
-        self.env.sha3_trace.clear()
+        self.chain = site.chain
         self.market, self.engine, self.coin = (x.address.lower() for x in (site.market, site.engine, site.token))
+        self.emitter = bytes.fromhex(self.market[2:])
         self.who = {name: self.chain.account(name).lower() for name in ACTORS}
         self.names = {address: name for name, address in self.who.items()}
         around = Surroundings(
@@ -161,7 +156,8 @@ class Game:
 
     def enroll(self, name: str) -> str:
         """One more actor, with ether."""
-        address = self.chain.account(name, WEALTH).lower()
+        address = self.chain.account(name).lower()
+        self.backend.set_balance(address, WEALTH)
         self.who[name], self.names[address] = address, name
         self.purses |= {(ETHER, address): WEALTH, (self.coin, address): 0}
         return address
@@ -173,27 +169,22 @@ class Game:
         seconds = 12 * blocks if seconds is None else seconds
         self.note(f"mine({blocks}, {seconds})")
         self.broken = True
-        patch = self.env.evm.patch
-        patch.block_number += blocks
-        patch.timestamp += seconds
-        block = patch.block_number
-        patch.prev_hashes = [block_hash(n) for n in range(block - 1, max(0, block - BLOCKHASH_REACH) - 1, -1)]
         self.model.pass_time(blocks, seconds)
+        block = self.model.block
+        self.backend.mine(block, self.model.now)
         for life in self.model.lives:
-            if BLOCKHASH_REACH < block - life.seed_block <= 8191:
-                word = int.from_bytes(block_hash(life.seed_block), "big")
-                self.env.set_storage(HISTORY, life.seed_block % 8191, word)
+            if remembered(block, life.seed_block):
+                self.backend.remember(life.seed_block)
             if life.phase != Phase.CLOSED:
                 self.check_clock(life)
         self.broken = False
 
     # ── calls ──
 
-    def send(self, name: str, args: tuple[Any, ...], sender: str, value: int, gas: int | None) -> Any:
-        """One call on the chain: the computation."""
+    def send(self, name: str, args: tuple[Any, ...], sender: str, value: int = 0, gas: int | None = None) -> Done:
+        """One call on the chain."""
         encoded = tuple(a.as_tuple() if isinstance(a, Terms) else a for a in args)
-        data = bytes(getattr(self.contract, name).prepare_calldata(*encoded))
-        return self.env.execute_code(to_address=self.market, sender=sender, data=data, value=value, gas=gas)
+        return self.backend.call(self.market, self.table.market.call(name, encoded), sender, value, gas)
 
     def call(self, name: str, *args: Any, sender: str, value: int = 0, gas: int | None = None) -> Any:
         """One call on both sides, compared; what it returned, or the `Refused` it met."""
@@ -205,17 +196,18 @@ class Game:
     def _call(self, name: str, args: tuple[Any, ...], sender: str, value: int, gas: int | None) -> Any:
         shown = ", ".join(short(self.names.get(a, a) if isinstance(a, str) else a) for a in args)
         self.note(f"{name}({shown}) by {self.names[sender]}" + (f", {value} wei" if value else ""))
-        done = self.send(name, args, sender, value, gas)
+        starved = None if gas is None else self._starved(name, args, sender, value, gas)
+        done = self.send(name, args, sender, value)
+        if starved is not None and (starved.output or not starved.failed):
+            assert (starved.failed, starved.output, starved.logs) == (done.failed, done.output, done.logs), (
+                f"gas of {name}"
+            )
         answer: Any
-        if gas is not None and done.is_error and not bytes(done.output):
-            REACHED.refusals["(out of gas)"] += 1
-            self.check_state(args[0])
-            return Refused("")
         try:
             answer = self.model.call(name, args, sender, value)
         except Refused as refused:
             answer = refused
-        got = reason(done) if done.is_error else None
+        got = reason(done.output) if done.failed else None
         expected = answer.reason if isinstance(answer, Refused) else None
         assert got == expected, f"answer of {name}: market {got!r}, rules {expected!r}"
         if isinstance(answer, Refused):
@@ -226,18 +218,30 @@ class Game:
         self._compare(name, args, sender, value, done, answer)
         return answer
 
-    def _compare(self, name: str, args: tuple[Any, ...], sender: str, value: int, done: Any, answer: Any) -> None:
+    def _starved(self, name: str, args: tuple[Any, ...], sender: str, value: int, gas: int) -> Done:
+        """The same call with little gas, undone: it either changes nothing, or does what it does with plenty.
+
+        Undone because how much gas a call takes is the chain's affair: what actors draw next must not hang on it.
+        """
+        with self.backend.undone():
+            done = self.send(name, args, sender, value, gas)
+            if done.failed and not done.output:
+                REACHED.refusals["(out of gas)"] += 1
+                self.check_state(args[0])
+        return done
+
+    def _compare(self, name: str, args: tuple[Any, ...], sender: str, value: int, done: Done, answer: Any) -> None:
         if answer is not None:
             assert int.from_bytes(done.output, "big") == answer, f"result of {name}"
-        logs = [log for log in done.get_log_entries() if log[0] == bytes.fromhex(self.market[2:])]
-        events = [self.decode(topics, data) for _, topics, data in logs]
+        logs = [(topics, data) for at, topics, data in done.logs if at == self.emitter]
+        events = [self.table.market.event(topics, data) for topics, data in logs]
         assert events == self.model.events, f"events of {name}: market {events}, rules {self.model.events}"
         REACHED.calls[name] += 1
         REACHED.events.update(event[0] for event in events)
         REACHED.outcomes.update(Outcome(event[2]).name for event in events if event[0] == "Settled")
-        self.gas = int(done.get_gas_used())
+        self.gas = done.gas
         REACHED.gas[name] = max(REACHED.gas[name], self.gas)
-        raw = b"".join(b"".join(t.to_bytes(32, "big") for t in topics) + data for _, topics, data in logs)
+        raw = b"".join(b"".join(topics) + data for topics, data in logs)
         self.witness.see(Call(name, sender, value, args, events, raw))
         if name == "withdraw":
             token, to = args
@@ -261,31 +265,16 @@ class Game:
         self.check_state(life.id)
         self.check_money(token, sender, *(event[2] for event in events if event[0] == "Credited"))
 
-    def decode(self, topics: Any, data: bytes) -> tuple[Any, ...]:
-        """An event as name and values in the order of its declaration."""
-        name, kinds = self.table.events[topics[0].to_bytes(32, "big")]
-        plain = iter(decode([kind for kind, indexed in kinds if not indexed], data))
-        indexed_words = iter(topics[1:])
-        values = []
-        for kind, indexed in kinds:
-            if indexed:
-                (value,) = decode([kind], next(indexed_words).to_bytes(32, "big"))
-            else:
-                value = next(plain)
-            values.append(value)
-        return name, *values
-
     def force(self, token: str, amount: int) -> None:
         """Give the market money it did not ask for."""
         self.note(f"force({short(token)}, {amount})")
-        with self.chain.active():
-            if token == ETHER:
-                self.env.set_balance(self.env.eoa, self.env.get_balance(self.env.eoa) + amount)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", DeprecationWarning)  # selfdestruct again
-                    self.table.forcer.deploy(self.contract.address, value=amount)
-            else:
-                self.token.mint(self.contract.address, amount)
+        if token == ETHER:
+            self.backend.force(self.market, amount)
+        else:
+            done = self.backend.call(
+                self.coin, self.table.token.call("mint", (self.market, amount)), self.who["stranger"]
+            )
+            assert not done.failed, "mint"
         self.forced[token] += amount
         REACHED.calls["force"] += 1
         self.check_money(token)
@@ -294,11 +283,9 @@ class Game:
 
     def read(self, name: str, *args: Any) -> list[int]:
         """The words a view answers."""
-        data = bytes(getattr(self.contract, name).prepare_calldata(*args))
-        done = self.env.execute_code(to_address=self.market, data=data, is_modifying=False)
-        assert not done.is_error, f"{name}{args} reverted"
-        out = bytes(done.output)
-        return [int.from_bytes(out[i : i + 32], "big") for i in range(0, len(out), 32)]
+        out = self.backend.view(self.market, self.table.market.call(name, args))
+        assert out is not None, f"{name}{args} reverted"
+        return [int.from_bytes(out[i : i + 32]) for i in range(0, len(out), 32)]
 
     def check_clock(self, life: Life) -> None:
         """One phase at every instant: the one the rules know."""
@@ -356,9 +343,10 @@ class Game:
     def holds(self, token: str, owner: str) -> int:
         """Somebody's money outside the market's books."""
         if token == ETHER:
-            return int(self.env.get_balance(owner))
-        data = bytes(self.token.balanceOf.prepare_calldata(owner))
-        return int.from_bytes(self.env.execute_code(to_address=self.coin, data=data, is_modifying=False).output, "big")
+            return self.backend.balance(owner)
+        out = self.backend.view(self.coin, self.table.token.call("balanceOf", (owner,)))
+        assert out is not None, "balance of a token"
+        return int.from_bytes(out)
 
     def probe(self, life: Life) -> None:
         """One phase: of the calls that belong to a phase, only those of the present one do not answer "wrong phase"."""
@@ -378,10 +366,11 @@ class Game:
         for name, args in calls.items():
             if name in ("draw", "settle") and allowed[name] == life.phase:
                 continue  # would succeed; that they do is seen elsewhere
-            done = self.send(name, args, self.who["stranger"], 0, None)
-            assert done.is_error, f"one phase: {name} took garbage"
-            late = reason(done) == "market: wrong phase"
-            assert late == (allowed[name] != life.phase), f"one phase: {name} in {life.phase!r}: {reason(done)!r}"
+            done = self.send(name, args, self.who["stranger"])
+            assert done.failed, f"one phase: {name} took garbage"
+            why = reason(done.output)
+            late = why == "market: wrong phase"
+            assert late == (allowed[name] != life.phase), f"one phase: {name} in {life.phase!r}: {why!r}"
         self.check_state(life.id)
 
     # ── exit ──
@@ -414,18 +403,7 @@ class Game:
         for token in (ETHER, self.coin):
             assert self.holds(token, self.market) == self.read("burned", token)[0] + self.forced[token], "exit: a rest"
         self.check_everything()
-        slots = self.env.sstore_trace.get(self.contract.address, ())
-        stored = b"".join(self.env.evm.get_storage_slot(self.contract.address, slot) for slot in slots)
-        self.witness.privacy(stored)
-
-
-def reason(done: Any) -> str:
-    """A revert's reason; empty if it gives none."""
-    output = bytes(done.output)
-    if not output:
-        return ""
-    assert output[:4] == keccak(b"Error(string)")[:4], f"unexpected revert data {output.hex()}"
-    return str(decode(["string"], output[4:])[0])
+        self.witness.privacy(self.backend.words(self.market))
 
 
 def flat(value: Any) -> list[int]:

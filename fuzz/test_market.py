@@ -3,6 +3,8 @@
 See README.md for how to read, replay and shrink a failure.
 """
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -27,21 +29,13 @@ class MarketMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        site = table().site
-        self._chain = site.chain.active()
-        self._chain.__enter__()
-        self._anchor = site.chain.env.anchor()
-        self._anchor.__enter__()
-        REACHED.examples += 1
-        self.game = Acts(note)
+        self._example = ExitStack()
+        self.game = self._example.enter_context(played(note))
 
     def teardown(self) -> None:
-        try:
+        with self._example:
             if not self.game.broken:
                 self.game.leave()
-        finally:
-            self._anchor.__exit__(None, None, None)
-            self._chain.__exit__(None, None, None)
 
     @rule(rng=randoms)
     def lead_a_life(self, rng: Random) -> None:
@@ -125,10 +119,10 @@ class MarketMachine(RuleBasedStateMachine):
             self.game.check_money(token)
 
 
-def walk(seed: int, steps: int = STEPS) -> None:
+def walk(seed: int, steps: int = STEPS, on: str | None = None, note: Callable[[str], None] = print) -> None:
     """The same acts without hypothesis, from one number; lives overlap with single calls."""
     rng = Random(seed)
-    with played(print) as game:
+    with played(note, on) as game:
         for _ in range(steps):
             what = rng.random()
             if what < 0.12:
@@ -201,8 +195,8 @@ def gas_of_a_life(game: Acts, crowd: int) -> dict[str, int]:
 
 
 def test_gas_does_not_grow() -> None:
-    """Cost: no call is dearer for more seals, or for more challenges."""
-    with played(print) as game:
+    """Cost: no call is dearer for more seals, or for more challenges. On boa, whose gas is that of the protocol."""
+    with played(print, "boa") as game:
         gas_of_a_life(game, 3)
         few = gas_of_a_life(game, 3)
         for _ in range(25):
