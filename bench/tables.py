@@ -1,4 +1,4 @@
-"""Writes the tables of README.md and contracts/README.md from the benchmarks' JSON.
+"""Writes the tables of README.md, contracts/README.md and fuzz/README.md from the benchmarks' JSON.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`.
 """
@@ -13,6 +13,7 @@ from bench.floor import floor
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 CONTRACTS = HERE.parent / "contracts" / "README.md"
+FUZZ = HERE.parent / "fuzz" / "README.md"
 GOLDEN = HERE.parent / "tests" / "golden"
 NOTHING = "–"
 # a byte of calldata that is not zero
@@ -22,6 +23,12 @@ CALLDATA_GAS = 16
 def load(path: Path) -> Any:
     """What a benchmark has written."""
     return json.loads(path.read_text())
+
+
+def speed(report: Any, kind: str, processes: int) -> float:
+    """Calls a second of processor time, over all rounds and processes."""
+    rows = [row for row in report["rows"] if (row["kind"], row["processes"]) == (kind, processes)]
+    return float(sum(row["calls"] for row in rows) / sum(row["cpu_seconds"] for row in rows))
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -179,6 +186,20 @@ def zeros_table() -> str:
     return table(head, lines)
 
 
+def fuzz_table() -> str:
+    """Speed of the fuzzing, titanoboa as it comes first."""
+    report = load(HERE / "results" / "fuzz.json")
+    names = {"plain": "titanoboa as it comes", "boa": "`--backend boa`", "native": "`--backend native`"}
+    sizes = sorted({row["processes"] for row in report["rows"]})
+    head = ("", *(f"calls a CPU second, {n} process{'es' if n > 1 else ''}" for n in sizes), *("ratio",) * len(sizes))
+    lines = []
+    for kind, name in names.items():
+        rates = [speed(report, kind, size) for size in sizes]
+        ratios = [rate / speed(report, "plain", size) for rate, size in zip(rates, sizes, strict=True)]
+        lines.append((name, *(f"{rate:,.0f}" for rate in rates), *(f"{ratio:.1f}" for ratio in ratios)))
+    return table(head, lines)
+
+
 Tables = dict[str, Callable[[], str]]
 PAGES: dict[Path, Tables] = {
     README: {
@@ -189,6 +210,7 @@ PAGES: dict[Path, Tables] = {
         "market": market_table,
     },
     CONTRACTS: {"weights": weights_table, "zeros": zeros_table},
+    FUZZ: {"fuzz": fuzz_table},
 }
 
 

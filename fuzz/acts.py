@@ -6,15 +6,15 @@ Each act takes a `random.Random`. Hypothesis passes one it controls, so failures
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from random import Random
 from typing import Any
 
 from eth_hash.auto import keccak
 
 from fuzz.driver import ACTORS, REACHED, Data, Game, backend
-from fuzz.model import Life, Refused
+from fuzz.model import Life, Refused, holdout
 from tests.world import HOUR, TRAINERS, predicted
-from trainer import split
 from trainer.protocol import ETHER, SEED_DELAY, Outcome, Phase, Rule, Terms, Windows, seal_hash
 
 HUGE = 2**256 - 1
@@ -76,6 +76,17 @@ def truth(data: Data, life: Life, model: bytes, held_out: list[int]) -> list[byt
     return [word([predicted(model, b) for b in data.groups[i].samples]) for i in held_out]
 
 
+def act(method: Any) -> Any:
+    """Count a rule."""
+
+    @wraps(method)
+    def counted(self: Any, *args: Any, **options: Any) -> Any:
+        REACHED.rules[method.__name__] += 1
+        return method(self, *args, **options)
+
+    return counted
+
+
 class Acts(Game):
     """A game with actors in it."""
 
@@ -102,7 +113,7 @@ class Acts(Game):
 
     def held_out(self, life: Life) -> list[int]:
         """Held-out groups in the order of their slots."""
-        return split.holdout(life.key, life.terms.groups, life.terms.holdout)
+        return holdout(life.key, life.terms.groups, life.terms.holdout)
 
     # ── poster ──
 
@@ -142,6 +153,7 @@ class Acts(Game):
         windows = {name: changes.pop(name) for name in list(changes) if hasattr(terms.windows, name)}
         return replace(terms, windows=replace(terms.windows, **windows), **changes)
 
+    @act
     def post(self, rng: Random, terms: Terms | None = None, poster: str | None = None) -> Life | None:
         exact = terms is not None
         if terms is None:
@@ -154,15 +166,18 @@ class Acts(Game):
         answer = self.call("post", terms, sender=poster or self.who["poster"], value=value)
         return None if isinstance(answer, Refused) else self.model.lives[answer]
 
+    @act
     def cancel(self, rng: Random) -> None:
         id = self.pick(rng, Phase.POSTED)
         life = self.life(id)
         sender = life.poster if life and rng.random() < 0.7 else self.anyone(rng)
         self.call("cancel", id, sender=sender, value=rng.choice((0,) * 9 + (1,)))
 
+    @act
     def draw(self, rng: Random) -> None:
         self.call("draw", self.pick(rng, Phase.DRAW), sender=self.anyone(rng))
 
+    @act
     def reveal(self, rng: Random) -> None:
         id = self.pick(rng, Phase.REVEAL)
         life = self.life(id)
@@ -206,6 +221,7 @@ class Acts(Game):
 
     # ── trainer ──
 
+    @act
     def commit(self, rng: Random) -> None:
         id = self.pick(rng, Phase.COMMIT)
         self.seal(rng, id, self.anyone(rng), rng.choice(("",) * 8 + ("empty", "copy", "more", "less", "none")))
@@ -246,6 +262,7 @@ class Acts(Game):
         groups = [self.data(life).groups[i] for i in self.held_out(life)]
         return sum(predicted(model, b) == b & 3 for g in groups for b in g.samples)
 
+    @act
     def claim(self, rng: Random) -> None:
         id = self.pick(rng, Phase.CLAIM)
         life = self.life(id)
@@ -262,6 +279,7 @@ class Acts(Game):
             scores += [honest, honest, honest, honest + 1]
         self.call("claim", id, rng.choice(scores), sender=sender)
 
+    @act
     def unseal(self, rng: Random) -> None:
         id = self.pick(rng, Phase.UNSEAL)
         life = self.life(id)
@@ -309,6 +327,7 @@ class Acts(Game):
 
     # ── anyone ──
 
+    @act
     def audit(self, rng: Random) -> None:
         id = self.pick(rng, Phase.AUDIT)
         life = self.life(id)
@@ -351,15 +370,18 @@ class Acts(Game):
         args = (life.id, slots, mask, predictions, length, payload)
         return self.call("audit", *args, sender=sender or self.anyone(rng), gas=gas)
 
+    @act
     def nominate(self, rng: Random) -> None:
         id = self.pick(rng, Phase.NOMINATE)
         life = self.life(id)
         seals = [HUGE, len(life.seals) if life else 0, *(range(len(life.seals)) if life else ())]
         self.call("nominate", id, rng.choice(seals), sender=self.anyone(rng))
 
+    @act
     def settle(self, rng: Random) -> None:
         self.call("settle", self.pick(rng, Phase.SETTLE), sender=self.anyone(rng), value=rng.choice((0,) * 9 + (1,)))
 
+    @act
     def release(self, rng: Random) -> None:
         late = (Phase.UNSEAL, Phase.AUDIT, Phase.NOMINATE, Phase.SETTLE, Phase.CLOSED)
         id = self.pick(rng, *late)
@@ -367,17 +389,20 @@ class Acts(Game):
         seals = [HUGE, *(range(len(life.seals) + 1) if life else ())]
         self.call("release", id, rng.choice(seals), sender=self.anyone(rng))
 
+    @act
     def withdraw(self, rng: Random) -> None:
         rich = [key for key, amount in self.model.credit.items() if amount]
         token, owner = rng.choice(rich) if rich and rng.random() < 0.8 else (ETHER, self.anyone(rng))
         to = rng.choice((owner, owner, self.anyone(rng), ETHER, self.market))
         self.call("withdraw", token, to, sender=owner)
 
+    @act
     def give(self, rng: Random) -> None:
         self.force(rng.choice((ETHER, self.coin)), rng.choice((1, 10**18)))
 
     # ── time ──
 
+    @act
     def wait(self, rng: Random) -> None:
         """A little time, or right to an edge."""
         lives = [life for life in self.model.lives if life.phase != Phase.CLOSED]
@@ -400,6 +425,7 @@ class Acts(Game):
 
     # ── whole lives ──
 
+    @act
     def lead(self, rng: Random) -> None:
         """One life from post to payout, cut off anywhere, with any misbehaviour on the way."""
         life = self.post(rng, replace(self.good_terms(rng), threshold=rng.choice((1, 1, 2))))
@@ -557,6 +583,14 @@ def played(note: Callable[[str], None], on: str | None = None) -> Iterator[Acts]
 OUTCOMES = {o.name for o in Outcome} - {"CANCELLED"}
 PHASES = {p.name for p in Phase}
 CALLS = {*ACTS[:12], "force"}
+RULES = {*ACTS, "lead", "probe"}
+TRANSITIONS = {
+    "→ POSTED",
+    *("POSTED → DRAW", "POSTED → CLOSED", "DRAW → COMMIT", "DRAW → SETTLE", "COMMIT → REVEAL", "COMMIT → SETTLE"),
+    *("REVEAL → CLAIM", "REVEAL → SETTLE", "CLAIM → UNSEAL", "CLAIM → SETTLE", "UNSEAL → AUDIT", "UNSEAL → NOMINATE"),
+    *("AUDIT → NOMINATE", "AUDIT → SETTLE", "NOMINATE → UNSEAL", "NOMINATE → SETTLE", "SETTLE → CLOSED"),
+}
+"""Every step from phase to phase that one call or one deadline makes; several deadlines at once make others."""
 EVENTS = {
     "Posted", "Cancelled", "Drawn", "Committed", "Revealed", "HoldoutComplete", "Claimed", "Unsealed", "Audited",
     "Fraud", "Defaulted", "Nominated", "Released", "Settled", "Credited", "Burned", "Withdrawn",

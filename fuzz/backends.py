@@ -94,18 +94,23 @@ def remembered(block: int, number: int) -> bool:
 
 
 class Boa:
-    """titanoboa. The calls bypass its contract objects, whose traceback of a revert would dominate a run."""
+    """titanoboa. The calls bypass its contract objects, whose traceback of a revert would dominate a run.
+
+    Views are kept until anything may have changed: a call succeeded, a block began.
+    """
 
     name = "boa"
 
     def __init__(self, site: Site, forcer: Any) -> None:
         self.chain, self.env, self.forcer = site.chain, site.chain.env, forcer
+        self.seen: dict[tuple[str, bytes], bytes | None] = {}
 
     @contextmanager
     def example(self) -> Iterator[None]:
         # both only grow, anchors or not; diagnostics of a revert search them
         self.env.sstore_trace.clear()
         self.env.sha3_trace.clear()
+        self.seen.clear()
         with self.chain.active(), self.env.anchor():
             yield
 
@@ -113,19 +118,24 @@ class Boa:
     def undone(self) -> Iterator[None]:
         with self.env.anchor():
             yield
+        self.seen.clear()
 
     def call(self, to: str, data: bytes, sender: str, value: int = 0, gas: int | None = None) -> Done:
         done = self.env.execute_code(to_address=to, sender=sender, data=data, value=value, gas=gas)
         if done.is_error:
             return Done(True, bytes(done.output))
+        self.seen.clear()
         logs = [(at, [topic.to_bytes(32) for topic in topics], data) for at, topics, data in done.get_log_entries()]
         return Done(False, bytes(done.output), logs, int(done.get_gas_used()))
 
     def view(self, to: str, data: bytes) -> bytes | None:
-        done = self.env.execute_code(to_address=to, data=data, is_modifying=False)
-        return None if done.is_error else bytes(done.output)
+        if (to, data) not in self.seen:
+            done = self.env.execute_code(to_address=to, data=data, is_modifying=False)
+            self.seen[to, data] = None if done.is_error else bytes(done.output)
+        return self.seen[to, data]
 
     def mine(self, block: int, now: int) -> None:
+        self.seen.clear()
         patch = self.env.evm.patch
         patch.block_number, patch.timestamp = block, now
         patch.prev_hashes = [block_hash(n) for n in range(block - 1, max(0, block - BLOCKHASH_REACH) - 1, -1)]
@@ -140,6 +150,7 @@ class Boa:
         return int(self.env.get_balance(owner))
 
     def force(self, victim: str, amount: int) -> None:
+        self.seen.clear()
         self.env.set_balance(self.env.eoa, self.env.get_balance(self.env.eoa) + amount)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # selfdestruct is deprecated, and the point

@@ -8,6 +8,7 @@ later than this model is the fall of a candidate who was late: it is booked by t
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from eth_abi import encode
@@ -30,6 +31,10 @@ PAYLOAD = 124 * 1024
 YEAR = 365 * 24 * 3600
 NOBODY = ETHER
 UNDECIDED = Outcome(0)
+
+
+holdout = lru_cache(1024)(split.holdout)
+"""The held-out groups in the order of their slots; a draw is asked for at every reveal of its life."""
 
 
 class Refused(Exception):
@@ -318,7 +323,7 @@ class Market:
             or tuple(proof) != data.proof(index)
         ):
             raise Refused("reveal: not the committed group")
-        held_out = split.holdout(life.key, terms.groups, terms.holdout)
+        held_out = holdout(life.key, terms.groups, terms.holdout)
         if index not in held_out:
             raise Refused("reveal: group is not held out")
         slot = held_out.index(index)

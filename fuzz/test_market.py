@@ -3,7 +3,6 @@
 See README.md for how to read, replay and shrink a failure.
 """
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
@@ -13,14 +12,14 @@ import hypothesis.strategies as st
 from hypothesis import note
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from fuzz.acts import ACTS, BAD_TERMS, CALLS, EVENTS, OUTCOMES, PHASES, REFUSALS, Acts, played
+from fuzz.acts import BAD_TERMS, REFUSALS, Acts, played
 from fuzz.driver import REACHED, table
 from fuzz.model import Refused
+from fuzz.walks import missing, walk
 from tests.world import HOUR
 from trainer.protocol import ETHER, Phase, Rule
 
 SEEDS = 20
-STEPS = 60
 randoms = st.randoms(use_true_random=False)
 
 
@@ -117,33 +116,6 @@ class MarketMachine(RuleBasedStateMachine):
     def solvency(self) -> None:
         for token in (ETHER, self.game.coin):
             self.game.check_money(token)
-
-
-def walk(seed: int, steps: int = STEPS, on: str | None = None, note: Callable[[str], None] = print) -> None:
-    """The same acts without hypothesis, from one number; lives overlap with single calls."""
-    rng = Random(seed)
-    with played(note, on) as game:
-        for _ in range(steps):
-            what = rng.random()
-            if what < 0.12:
-                game.lead(rng)
-            elif what < 0.14 and game.model.lives:
-                game.probe(rng.choice(game.model.lives))
-            else:
-                getattr(game, rng.choice(ACTS))(rng)
-        game.leave()
-
-
-def missing() -> dict[str, set[str]]:
-    """What no example of this run has reached."""
-    everything = {
-        "calls": (CALLS, REACHED.calls),
-        "phases": (PHASES, REACHED.phases),
-        "outcomes": (OUTCOMES, REACHED.outcomes),
-        "events": (EVENTS, REACHED.events),
-        "refusals": (REFUSALS, REACHED.refusals),
-    }
-    return {what: set(expected) - set(got) for what, (expected, got) in everything.items() if set(expected) - set(got)}
 
 
 def gas_of_a_life(game: Acts, crowd: int) -> dict[str, int]:

@@ -1,0 +1,157 @@
+"""An hour of fuzzing on revm: `make fuzz-deep`, or `python -m fuzz.deep --minutes 5`.
+
+Each process plays walks from a seed of its own, which is printed, and in between examples of the state machine, whose
+failures hypothesis shrinks and keeps in `.hypothesis/examples`. At the end the processes' counts are added up; the run
+fails if a phase, a rule, a step from phase to phase or a refusal was never reached. A failure prints the line that
+replays it on titanoboa.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.stateful import run_state_machine_as_test
+
+from fuzz.acts import REFUSALS
+from fuzz.backends import CHOICE, Boa, Revm
+from fuzz.driver import REACHED, Reached
+from fuzz.test_market import MarketMachine
+from fuzz.walks import missing, walk
+
+ROOT = Path(__file__).parent.parent
+STORE = ROOT / ".hypothesis"
+RESULT = ROOT / "bench" / "results" / "fuzz_deep.json"
+WALKS = 100
+"""Walks between two turns of the machine."""
+REPLAY_MACHINE = ".venv/bin/python -m pytest fuzz -k follows_its_rules --hypothesis-profile=deep --backend boa"
+TURN = settings(
+    max_examples=20,
+    stateful_step_count=50,
+    deadline=None,
+    database=DirectoryBasedExampleDatabase(STORE / "examples"),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def replay_walk(seed: int) -> str:
+    return f".venv/bin/python -m fuzz.deep --walk {seed} --backend boa"
+
+
+def silent(text: str) -> None:
+    """Notes go nowhere: the replay shows them."""
+
+
+def work(seed: int, until: float, reports: Any) -> None:
+    """One process. Reports what it reached, what it took, and its failure."""
+    failure = None
+    rng, walks, turns = Random(seed), 0, 0
+    start = time.process_time()
+    while failure is None and time.time() < until:
+        for number in (rng.randrange(2**62) for _ in range(WALKS)):
+            if time.time() >= until:
+                break
+            try:
+                walk(number, note=silent)
+                walks += 1
+            except Exception:
+                STORE.mkdir(exist_ok=True)
+                with (STORE / "walks").open("a") as kept:
+                    kept.write(f"{number}\n")
+                failure = replay_walk(number), traceback.format_exc()
+                break
+        else:
+            try:
+                run_state_machine_as_test(MarketMachine, settings=TURN)
+                turns += 1
+            except Exception:
+                failure = REPLAY_MACHINE, traceback.format_exc()
+    cpu = time.process_time() - start
+    reports.put({"seed": seed, "walks": walks, "turns": turns, "cpu": cpu, "reached": REACHED, "failure": failure})
+
+
+def run(minutes: float, seeds: list[int]) -> tuple[Reached, list[dict[str, Any]]]:
+    """A process a seed."""
+    context = get_context("spawn")
+    reports = context.Queue()
+    until = time.time() + 60 * minutes
+    crew = [context.Process(target=work, args=(seed, until, reports)) for seed in seeds]
+    for process in crew:
+        process.start()
+    rows = [reports.get() for _ in crew]
+    for process in crew:
+        process.join()
+    total = Reached()
+    for row in rows:
+        total.add(row.pop("reached"))
+    return total, rows
+
+
+def show(total: Reached) -> None:
+    """Counts, one kind a paragraph."""
+    for what in ("rules", "calls", "phases", "transitions", "outcomes", "events", "refusals"):
+        counts = getattr(total, what)
+        print(f"\n{what}: {sum(counts.values()):,}")
+        for name, count in counts.most_common():
+            print(f"{count:12,}  {name or '(no reason)'}")
+
+
+def record(total: Reached, rows: list[dict[str, Any]], minutes: float, backend: str) -> None:
+    counts = {k: dict(v.most_common()) for k, v in vars(total).items() if k not in ("gas", "examples")}
+    head = {
+        "backend": backend,
+        "minutes": minutes,
+        "processes": len(rows),
+        "market_calls": total.market_calls,
+        "examples": total.examples,
+        "cpu_seconds": round(sum(row["cpu"] for row in rows), 1),
+        "seeds": [row["seed"] for row in rows],
+    }
+    RESULT.write_text(json.dumps({**head, **counts}, indent=1, ensure_ascii=False) + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seed", type=int, help="of the first process; the next takes the next number")
+    parser.add_argument("--backend", choices=(Boa.name, Revm.name), default=Revm.name)
+    parser.add_argument("--record", action="store_true", help=f"write {RESULT.relative_to(ROOT)}")
+    parser.add_argument("--walk", type=int, help="play one walk, aloud")
+    options = parser.parse_args()
+    os.environ[CHOICE] = options.backend
+    if options.walk is not None:
+        walk(options.walk)
+        return 0
+    first = SystemRandom().randrange(2**32) if options.seed is None else options.seed
+    seeds = list(range(first, first + options.processes))
+    print(f"{options.minutes:g} minutes on {options.backend}, seeds {seeds}", flush=True)
+    total, rows = run(options.minutes, seeds)
+    show(total)
+    cpu = sum(row["cpu"] for row in rows)
+    calls = total.market_calls
+    print(f"\n{calls:,} market calls in {total.examples:,} examples, {calls / cpu:,.0f} a CPU second")
+    failures = [row["failure"] for row in rows if row["failure"]]
+    for replay, text in failures:
+        print(f"\n{text}\nreplay: {replay}")
+    left = missing(total)
+    for what, names in left.items():
+        print(f"never reached, {what}: {', '.join(sorted(names))}")
+    unknown = set(total.refusals) - REFUSALS
+    if unknown:
+        print(f"refusals nobody has listed: {unknown}")
+    if options.record and not failures:
+        record(total, rows, options.minutes, options.backend)
+    return bool(failures or left or unknown)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Walks: the acts without hypothesis, from one number, and what all examples of a process must have reached."""
+
+from collections.abc import Callable
+from random import Random
+
+from fuzz.acts import ACTS, CALLS, EVENTS, OUTCOMES, PHASES, REFUSALS, RULES, TRANSITIONS, Acts, played
+from fuzz.driver import REACHED, Reached
+
+STEPS = 60
+
+
+def play(game: Acts, rng: Random, steps: int) -> None:
+    """Acts without hypothesis, from one source of chance; lives overlap with single calls."""
+    for _ in range(steps):
+        what = rng.random()
+        if what < 0.12:
+            game.lead(rng)
+        elif what < 0.14 and game.model.lives:
+            game.probe(rng.choice(game.model.lives))
+        else:
+            getattr(game, rng.choice(ACTS))(rng)
+    game.leave()
+
+
+def walk(seed: int, steps: int = STEPS, on: str | None = None, note: Callable[[str], None] = print) -> None:
+    """What follows from one number."""
+    with played(note, on) as game:
+        play(game, Random(seed), steps)
+
+
+def missing(reached: Reached = REACHED) -> dict[str, set[str]]:
+    """What no example has reached."""
+    everything = {
+        "calls": CALLS,
+        "rules": RULES,
+        "phases": PHASES,
+        "transitions": TRANSITIONS,
+        "outcomes": OUTCOMES,
+        "events": EVENTS,
+        "refusals": REFUSALS,
+    }
+    left = {what: expected - set(getattr(reached, what)) for what, expected in everything.items()}
+    return {what: names for what, names in left.items() if names}
