@@ -58,6 +58,7 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
     {"nominate": HUGE},
     {"reveal": HOUR + 59},
     {"groups": 1000, "holdout": 60, "reveal": 2 * HOUR - 1},
+    {"groups": 3, "holdout": 4},
 )
 """Changes of good terms, each against one bound."""
 

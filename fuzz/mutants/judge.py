@@ -15,17 +15,11 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-import vyper
-from vyper.compiler.input_bundle import FilesystemInputBundle
-from vyper.compiler.phases import CompilerData
-from vyper.compiler.settings import anchor_settings
-
 import tests.world
 import trainer.chain
 from fuzz.mutants.sources import Mutant, written
 
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARIES = Path(vyper.__file__).resolve().parents[1]
 
 DEPLOYED = {
     "Market.vy": ("Market",),
@@ -56,13 +50,10 @@ class Invalid(Exception):
 
 def bytecode(contracts: Path, name: str) -> bytes:
     """Runtime code of a contract, compiled as it is deployed. Raises `Invalid`."""
-    bundle = FilesystemInputBundle([LIBRARIES, contracts])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            data = CompilerData(bundle.load_file(f"{name}.vy"), bundle)
-            with anchor_settings(data.settings):
-                return bytes(data.bytecode_runtime)
+            return bytes(trainer.chain.compile_contract(contracts / f"{name}.vy").compiler_data.bytecode_runtime)
     except Exception as error:
         # the compiler ends on a bad program in many ways, not all of them its own exceptions
         raise Invalid(f"{type(error).__name__}: {error}"[:200]) from error
@@ -110,12 +101,13 @@ def by_fuzzing(contracts: Path, target: str) -> str | None:
 def walk_the_market() -> None:
     """Walks of fixed seeds, and every refusal of terms and models."""
     from fuzz.acts import BAD_TERMS, played
-    from fuzz.test_market import walk
+    from fuzz.backends import Revm
+    from fuzz.walks import walk
 
     for seed in range(WALKS):
-        walk(seed)
+        walk(seed, on=Revm.name)
         if seed == 2:
-            with played(print) as game:
+            with played(print, Revm.name) as game:
                 for change in BAD_TERMS:
                     rng = Random(repr(change))
                     assert game.post(rng, game.bad_terms(rng, change)) is None, f"accepted {change}"
