@@ -54,10 +54,6 @@ fuzz: $(READY) ## minutes of fuzzing: make fuzz PROFILE=deep BACKEND=boa
 fuzz-deep: $(READY) ## an hour of the market's fuzzing on two cores: make fuzz-deep MINUTES=5
 	$(PY) -m fuzz.deep --minutes $(or $(MINUTES),60) $(if $(RECORD),--record)
 
-bench-fuzz: $(READY) ## speed of the market's fuzzing on each backend, and the table of fuzz/README.md (minutes)
-	$(PY) -m bench.fuzz
-	$(PY) -m bench.tables
-
 fuzz-engine: $(READY) ## 1,000 models and 10,000 mutants against the specification: make fuzz-engine SEED=7
 	$(PY) -m fuzz.engine.run --seed $(or $(SEED),1) --models $(or $(MODELS),1000) --mutants $(or $(MUTANTS),10000)
 

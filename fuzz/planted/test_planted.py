@@ -10,9 +10,8 @@ from fuzz.planted.run import ROOT, patches, planted
 @pytest.mark.parametrize("patch", patches(), ids=lambda patch: patch.stem)
 def test_a_planted_bug_fits_the_contracts_and_changes_them(patch: Path, tmp_path: Path) -> None:
     contracts = planted(patch, tmp_path)
-    changed = [
-        path for path in contracts.rglob("*.vy") if path.read_bytes() != (ROOT / path.relative_to(tmp_path)).read_bytes()
-    ]
+    files = [path.relative_to(tmp_path) for path in contracts.rglob("*.vy")]
+    changed = [file for file in files if (ROOT / file).read_bytes() != (tmp_path / file).read_bytes()]
     assert len(changed) == 1
     assert patch.read_text().splitlines()[0].endswith(".")
 
