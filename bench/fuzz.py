@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import time
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,7 +28,8 @@ from fuzz.acts import Acts
 from fuzz.backends import Done
 from fuzz.driver import REACHED, backend, flat, table
 from fuzz.walks import STEPS, play
-from trainer.protocol import Terms
+from tests.world import MOCKS
+from trainer.chain import compile_contract
 
 RESULT = Path(__file__).parent / "results" / "fuzz.json"
 KINDS = ("plain", "boa", "native")
@@ -39,14 +41,19 @@ class Plain(Acts):
     """The same game through titanoboa's contract objects."""
 
     def send(self, name: str, args: tuple[Any, ...], sender: str, value: int = 0, gas: int | None = None) -> Done:
-        market = self.table.site.market
-        encoded = tuple(a.as_tuple() if isinstance(a, Terms) else a for a in args)
+        site = self.table.site
+        encoded = (args[0].as_tuple(),) if name == "post" else args
+        contract, method, options = site.market, name, {"sender": sender, "value": value, "gas": gas}
+        if sender == self.proxy:
+            data = getattr(site.market, name).prepare_calldata(*encoded)
+            contract, method, encoded = site.actor, "act", (self.market, data, value)
+            options = {"sender": self.who["stranger"], "gas": gas}
         failed = False
         try:
-            getattr(market, name)(*encoded, sender=sender, value=value, gas=gas)
+            getattr(contract, method)(*encoded, **options)
         except boa.BoaError:
             failed = True
-        done = market._computation
+        done = contract._computation
         logs = [] if failed else [(at, [t.to_bytes(32) for t in topics], data) for at, topics, data in raw(done)]
         return Done(failed, bytes(done.output), logs, int(done.get_gas_used()))
 
@@ -54,7 +61,15 @@ class Plain(Acts):
         return flat(getattr(self.table.site.market, name)(*args))
 
     def holds(self, token: str, owner: str) -> int:
-        return int(self.table.site.token.balanceOf(owner)) if token == self.coin else self.backend.balance(owner)
+        if token in self.coins:
+            return int(token_at(token).balanceOf(owner))
+        return self.backend.balance(owner)
+
+
+@cache
+def token_at(address: str) -> Any:
+    """titanoboa's object for a token, which it then knows at every revert."""
+    return compile_contract(MOCKS / "Token.vy").at(address)
 
 
 def raw(computation: Any) -> Any:
@@ -75,14 +90,16 @@ def walk(kind: str, seed: int) -> None:
         return
     site = table().site
     with site.chain.active(), site.chain.env.anchor():
-        play(Plain(backend("boa"), silent), Random(seed), STEPS)
+        chain = backend("boa")
+        chain.seen.clear()
+        play(Plain(chain, silent), Random(seed), STEPS)
 
 
 def serve(kind: str, orders: Connection) -> None:
     """A worker: for each list of seeds, how many calls it made and what they took of this process's time."""
     site = table().site
     if kind == "plain":
-        for contract in (site.market, site.engine, site.token):
+        for contract in (site.market, site.engine, site.actor):
             site.chain.env.register_contract(contract.address, contract)
     walk(kind, 0)
     orders.send(None)

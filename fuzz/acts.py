@@ -12,8 +12,18 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from fuzz.driver import ACTORS, REACHED, Data, Game, backend
-from fuzz.model import Life, Refused, holdout
+from fuzz.driver import ACTORS, PROXY, REACHED, Data, Game, backend
+from fuzz.model import (
+    BLOCKS,
+    FLAWS,
+    PAYEE_CALLS,
+    PAYEE_REFUSES,
+    PAYEE_TAKES,
+    PAYEE_TRIES,
+    Life,
+    Refused,
+    holdout,
+)
 from tests.world import HOUR, TRAINERS, predicted
 from trainer.protocol import ETHER, SEED_DELAY, Outcome, Phase, Rule, Terms, Windows, seal_hash
 
@@ -123,7 +133,7 @@ class Acts(Game):
         samples = len(data.groups[0].samples)
         total = samples * data.holdout
         return Terms(
-            token=rng.choice((ETHER, ETHER, self.coin)),
+            token=rng.choice((ETHER, ETHER, *self.coins)),
             reward=rng.choice((1, 2, 10**18, 2**128 - 1)),
             poster_bond=rng.choice((1, 2, 3, 10**18 + 1, 2**128 - 1)),
             trainer_bond=rng.choice((1, 2, 3, 10**18 + 1, 2**128 - 1)),
@@ -394,12 +404,38 @@ class Acts(Game):
     def withdraw(self, rng: Random) -> None:
         rich = [key for key, amount in self.model.credit.items() if amount]
         token, owner = rng.choice(rich) if rich and rng.random() < 0.8 else (ETHER, self.anyone(rng))
-        to = rng.choice((owner, owner, self.anyone(rng), ETHER, self.market))
+        to = rng.choice((owner, owner, self.anyone(rng), self.proxy, ETHER, self.market))
         self.call("withdraw", token, to, sender=owner)
 
     @act
     def give(self, rng: Random) -> None:
-        self.force(rng.choice((ETHER, self.coin)), rng.choice((1, 10**18)))
+        self.force(rng.choice(self.tokens), rng.choice((1, 10**18)))
+
+    @act
+    def spoil(self, rng: Random) -> None:
+        """A token changes its manners, mostly for the better."""
+        flaw = rng.choice((0,) * len(FLAWS) + FLAWS)
+        blocked = self.anyone(rng) if flaw == BLOCKS else ETHER
+        self.misbehave(rng.choice(self.coins), flaw, blocked, self.callback(rng))
+
+    @act
+    def arm(self, rng: Random) -> None:
+        """The account that is a contract decides what to do with ether."""
+        self.behave(rng.choice((PAYEE_TAKES, PAYEE_REFUSES, PAYEE_CALLS, PAYEE_TRIES)), self.callback(rng))
+
+    def callback(self, rng: Random) -> bytes:
+        """A call of the market that may well be due."""
+        id = self.pick(rng, Phase.DRAW, Phase.SETTLE)
+        name, args = rng.choice(
+            (
+                ("draw", (id,)),
+                ("settle", (id,)),
+                ("release", (id, 0)),
+                ("withdraw", (rng.choice(self.tokens), self.proxy)),
+                ("credit", (ETHER, self.proxy)),
+            )
+        )
+        return self.table.market.call(name, args)
 
     # ── time ──
 
@@ -430,7 +466,8 @@ class Acts(Game):
     def lead(self, rng: Random) -> None:
         """One life from post to payout, cut off anywhere, with any misbehaviour on the way."""
         life = self.post(rng, replace(self.good_terms(rng), threshold=rng.choice((1, 1, 2))))
-        assert life is not None
+        if life is None:
+            return  # a token that does not pay
         if rng.random() < 0.06:
             self.call("cancel", life.id, sender=life.poster)
             return
@@ -439,7 +476,7 @@ class Acts(Game):
         self.call("draw", life.id, sender=self.anyone(rng))
         if life.phase != Phase.COMMIT:
             return
-        trainers = rng.sample([self.who[t] for t in TRAINERS], rng.choice((0, 1, 2, 3, 3, 4, 4)))
+        trainers = rng.sample([self.who[t] for t in (*TRAINERS, PROXY)], rng.choice((0, 1, 2, 3, 3, 4, 4)))
         for trainer in trainers:
             good = bytes([77, rng.randrange(7)])
             self.seal(rng, life.id, trainer, model=good if rng.random() < 0.8 else rng.choice(BAD_MODELS))
@@ -465,6 +502,95 @@ class Acts(Game):
             if rng.random() < 0.5:
                 self.call("withdraw", token, owner, sender=owner)
 
+    @act
+    def compete(self, rng: Random, lie: bool = False) -> None:
+        """A life in which all are on time, up to anywhere: honest, or with bad models passed off as perfect ones."""
+        life = self.post(rng, replace(self.good_terms(rng), threshold=1, classes=4))
+        if life is None:
+            return
+        anyone, left = self.anyone(rng), rng.randrange(1, 12)
+        self.mine(SEED_DELAY + 1)
+        self.call("draw", life.id, sender=anyone)
+        for trainer in rng.sample([self.who[t] for t in (*TRAINERS, PROXY)], rng.choice((1, 2, 3))):
+            self.seal(rng, life.id, trainer, model=bytes([77, 7 if lie else rng.randrange(4)]))
+        while left and life.phase not in (Phase.SETTLE, Phase.CLOSED):
+            left, phase = left - 1, life.phase
+            if phase == Phase.REVEAL:
+                for index in self.held_out(life):
+                    self.show(rng, life, index)
+            elif life.phase == Phase.CLAIM:
+                for seal in life.seals:
+                    score = life.terms.holdout * life.terms.samples if lie else self.score(life, seal.trainer)
+                    score = 1 if life.terms.rule == Rule.FIRST else score
+                    self.call("claim", life.id, score, sender=seal.trainer)
+            elif life.phase == Phase.UNSEAL and life.candidate is not None:
+                self.open(rng, life, life.seals[life.candidate].trainer, "labels" if lie else "")
+            elif life.phase == Phase.AUDIT and (lie or life.terms.full_audit):
+                for slot in range(life.terms.holdout):
+                    if life.phase == Phase.AUDIT:
+                        self.execute(rng, life, slot, (1 << life.terms.samples) - 1)
+            if life.phase == phase:
+                self.to_edge(life, 0)
+        if life.phase == Phase.SETTLE:
+            self.call("settle", life.id, sender=anyone)
+
+    @act
+    def dispute(self, rng: Random) -> None:
+        self.compete(rng, lie=True)
+
+    @act
+    def no_show(self, rng: Random) -> None:
+        """A challenge whose turn it is to be served by nobody."""
+        lives = [life for life in self.model.lives if life.ends is not None]
+        if not lives:
+            return
+        life = max(lives, key=lambda life: life.phase) if rng.random() < 0.5 else rng.choice(lives)
+        for _ in range(rng.randrange(1, 4)):
+            self.to_edge(life, 0)
+        if life.phase == Phase.NOMINATE:
+            self.call("nominate", life.id, rng.randrange(len(life.seals)), sender=self.anyone(rng))
+        elif life.phase == Phase.SETTLE and rng.random() < 0.8:
+            self.call("settle", life.id, sender=self.anyone(rng))
+
+    @act
+    def meet(self, rng: Random) -> None:
+        """Challenges in ether and in every token, posted in one block, drawn in another, competed for by the same."""
+        lives = [self.post(rng, replace(self.good_terms(rng), token=token)) for token in self.tokens]
+        self.mine(SEED_DELAY + 1)
+        for life in lives:
+            if life is not None:
+                self.call("draw", life.id, sender=life.poster)
+        for name in TRAINERS[: rng.randrange(1, 4)]:
+            for life in lives:
+                if life is not None:
+                    self.seal(rng, life.id, self.who[name])
+
+    def broken_tokens(self, rng: Random) -> None:
+        """Each flaw of a token at each of its transfers, and each sort of payee."""
+        token, poster, anyone = self.coins[0], self.who["poster"], self.anyone(rng)
+        good = replace(self.good_terms(rng), token=token)
+        for flaw in FLAWS:
+            blocked = poster if flaw == BLOCKS else ETHER
+            life, other = self.post(rng, good), self.post(rng, good)
+            assert life is not None
+            assert other is not None
+            self.call("cancel", other.id, sender=poster)
+            self.mine(SEED_DELAY + 1)
+            self.call("draw", life.id, sender=anyone)
+            self.misbehave(token, flaw, blocked, self.callback(rng))
+            self.post(rng, good)
+            self.seal(rng, life.id, poster)
+            for to in (self.market, poster):
+                self.call("withdraw", token, to, sender=poster)
+            self.misbehave(token, 0)
+        for mode in (PAYEE_REFUSES, PAYEE_CALLS, PAYEE_TRIES):
+            life = self.post(rng, replace(good, token=ETHER), self.proxy)
+            assert life is not None
+            self.call("cancel", life.id, sender=self.proxy)
+            self.behave(mode, self.callback(rng))
+            self.call("withdraw", ETHER, self.proxy, sender=self.proxy)
+        self.behave(PAYEE_TAKES)
+
     def broken_models(self, rng: Random) -> None:
         """Each sort of bad model becomes candidate alone and is shown."""
         for model in BAD_MODELS:
@@ -487,7 +613,7 @@ class Acts(Game):
     def noise(self, rng: Random) -> None:
         """Now and then somebody tries what the phase allows, mostly wrongly."""
         for _ in range(rng.choice((0, 0, 1, 3))):
-            getattr(self, rng.choice(ACTS[:-2]))(rng)
+            getattr(self, rng.choice(ACTS[:12]))(rng)
 
     def meddle(self, rng: Random, life: Life) -> None:
         """Somebody bends the call that this life waits for."""
@@ -568,7 +694,7 @@ class Acts(Game):
 
 ACTS = (
     "post", "cancel", "draw", "commit", "reveal", "claim", "unseal", "audit",
-    "nominate", "settle", "release", "withdraw", "give", "wait",
+    "nominate", "settle", "release", "withdraw", "give", "wait", "spoil", "arm",
 )  # fmt: skip
 
 
@@ -584,7 +710,8 @@ def played(note: Callable[[str], None], on: str | None = None) -> Iterator[Acts]
 OUTCOMES = {o.name for o in Outcome} - {"CANCELLED"}
 PHASES = {p.name for p in Phase}
 CALLS = {*ACTS[:12], "force"}
-RULES = {*ACTS, "lead", "probe"}
+MANNERS = {*(f"token {flaw}" for flaw in (0, *FLAWS)), *(f"payee {mode}" for mode in range(4))}
+RULES = {*ACTS, "lead", "compete", "dispute", "no_show", "meet", "probe"}
 TRANSITIONS = {
     "→ POSTED",
     *("POSTED → DRAW", "POSTED → CLOSED", "DRAW → COMMIT", "DRAW → SETTLE", "COMMIT → REVEAL", "COMMIT → SETTLE"),
@@ -628,7 +755,9 @@ REFUSALS = {
     "release: no bond", "release: too early", "release: the claim stands",
     *(f"ledger: {cause}" for cause in (
         "wrong amount of ether", "ether beside a token", "nothing to withdraw", "no receiver", "wrong amount left",
+        "token refused", "wrong amount arrived",
     )),
+    "token: blocked", "actor: refused",
     "", "(out of gas)",
 }  # fmt: skip
 """Every refusal the actors above can meet."""

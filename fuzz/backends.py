@@ -164,10 +164,11 @@ class Boa:
 
 @dataclass(frozen=True)
 class Account:
-    """What titanoboa deployed at an address: `info` holds code and balance, the code already analysed."""
+    """What titanoboa deployed at an address: `info` holds the code, already analysed."""
 
     address: str
     info: Any
+    balance: int
     storage: dict[int, int] = field(repr=False)
 
 
@@ -194,6 +195,7 @@ class Revm:
             self.evm.insert_account_info(account.address, account.info)
             for slot, value in account.storage.items():
                 self.evm.insert_account_storage(account.address, slot, value)
+            self.evm.set_balance(account.address, account.balance)
         self.mine(*self.start)
         yield
 
@@ -266,15 +268,15 @@ def revm(site: Site, slots: dict[str, Sequence[int]]) -> Revm:
     accounts = []
     for address, written in slots.items():
         code = bytes(env.get_code(address))
-        info = pyrevm.AccountInfo(balance=env.get_balance(address), nonce=1 if code else 0)
+        info = pyrevm.AccountInfo()
         if code:
             scratch = pyrevm.EVM(gas_limit=2**62, spec_id="CANCUN")
             # PUSH2 length, DUP1, PUSH1 10, PUSH0, CODECOPY, PUSH0, RETURN
             init = b"\x61" + len(code).to_bytes(2) + bytes.fromhex("80600a5f395ff3")
             info = scratch.basic(scratch.deploy(ANYONE, init + code))
             assert info.code[: len(code)] == code, "revm deployed something else"
-            assert env.get_balance(address) == 0, "a contract with ether: not taken over"
-        accounts.append(Account(address, info, {slot: env.get_storage(address, slot) for slot in written}))
+        storage = {slot: env.get_storage(address, slot) for slot in written}
+        accounts.append(Account(address, info, env.get_balance(address), storage))
     return Revm(accounts, site.chain.block, site.chain.now)
 
 

@@ -24,7 +24,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from fuzz.acts import REFUSALS
 from fuzz.backends import CHOICE, Boa, Revm
 from fuzz.driver import REACHED, Reached
-from fuzz.test_market import MarketMachine
+from fuzz.ladder import MarketMachine
 from fuzz.walks import missing, walk
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ STORE = ROOT / ".hypothesis"
 RESULT = ROOT / "bench" / "results" / "fuzz_deep.json"
 WALKS = 100
 """Walks between two turns of the machine."""
-REPLAY_MACHINE = ".venv/bin/python -m pytest fuzz -k follows_its_rules --hypothesis-profile=deep --backend boa"
+REPLAY_MACHINE = ".venv/bin/python -m pytest fuzz -k MarketMachine --hypothesis-profile=deep --backend boa"
 TURN = settings(
     max_examples=20,
     stateful_step_count=50,
@@ -97,7 +97,7 @@ def run(minutes: float, seeds: list[int]) -> tuple[Reached, list[dict[str, Any]]
 
 def show(total: Reached) -> None:
     """Counts, one kind a paragraph."""
-    for what in ("rules", "calls", "phases", "transitions", "outcomes", "events", "refusals"):
+    for what in ("rules", "calls", "phases", "transitions", "company", "manners", "outcomes", "events", "refusals"):
         counts = getattr(total, what)
         print(f"\n{what}: {sum(counts.values()):,}")
         for name, count in counts.most_common():

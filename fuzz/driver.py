@@ -16,18 +16,21 @@ from vyper.warnings import VyperWarning
 
 from fuzz.abi import Abi, reason
 from fuzz.backends import HISTORY, HISTORY_CODE, Backend, Boa, Done, Revm, block_hash, chosen, remembered, revm
-from fuzz.model import Life, Market, Refused, Surroundings
+from fuzz.model import PAYEE_TAKES, Coin, Life, Market, Refused, Surroundings
 from fuzz.witness import Call, Witness
 from tests.world import HOUR, MOCKS, TRAINERS, Site, build_site, data_set, predicted
 from trainer import merkle, split
 from trainer.chain import compile_contract
 from trainer.protocol import ETHER, Outcome, Phase, Terms
 
-WEALTH = 10**40
+WEALTH = 10**42
 FOREVER = 2**256 - 1
 SHAPES = ((6, 2, 5), (3, 1, 2), (4, 3, 1), (5, 2, 32), (9, 4, 3))
 """Groups, hold-out, samples of the data sets in play."""
-ACTORS = ("poster", "auditor", "stranger", *TRAINERS)
+PEOPLE = ("poster", "auditor", "stranger", *TRAINERS)
+PROXY = "proxy"
+"""An account that is a contract, and may refuse ether or call back when it gets any."""
+ACTORS = (*PEOPLE, PROXY)
 
 
 class Data:
@@ -48,6 +51,8 @@ class Reached:
     refusals: Counter[str] = field(default_factory=Counter)
     phases: Counter[str] = field(default_factory=Counter)
     transitions: Counter[str] = field(default_factory=Counter)
+    company: Counter[str] = field(default_factory=Counter)
+    manners: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     gas: Counter[str] = field(default_factory=Counter)
@@ -62,6 +67,11 @@ class Reached:
                 self.examples += value
             else:
                 getattr(self, name).update(value)
+
+    @property
+    def goals(self) -> Counter[str]:
+        """Outcomes and events, and what else an example may be there to reach."""
+        return self.outcomes + self.events + self.company
 
     @property
     def market_calls(self) -> int:
@@ -80,8 +90,10 @@ class Table:
     """
 
     site: Site
+    tokens: tuple[str, str]
     market: Abi
     token: Abi
+    proxy: Abi
     data: dict[bytes, Data]
     forcer: Any
     slots: dict[str, Sequence[int]]
@@ -93,22 +105,36 @@ def table() -> Table:
     site = build_site()
     site.chain.env.set_code(HISTORY, HISTORY_CODE)
     with site.chain.active():
-        owners = [site.chain.account(name, WEALTH) for name in ACTORS]
-        for owner in owners:
-            site.token.mint(owner, WEALTH)
-            site.token.approve(site.market.address, 2**256 - 1, sender=owner)
+        tokens = site.token, compile_contract(MOCKS / "Token.vy").deploy()
+        owners = [site.chain.account(name, WEALTH) for name in PEOPLE]
+        for token in tokens:
+            for owner in (*owners, site.actor.address):
+                token.mint(owner, WEALTH)
+            for owner in owners:
+                token.approve(site.market.address, FOREVER, sender=owner)
+            site.actor.act(token.address, token.approve.prepare_calldata(site.market.address, FOREVER), 0)
+        site.chain.env.set_balance(site.actor.address, WEALTH)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VyperWarning)  # selfdestruct is deprecated, and the point
             forcer = compile_contract(MOCKS / "Forcer.vy")
             assert forcer.compiler_data.bytecode
     # titanoboa would dump the whole storage of a contract it knows at every revert
-    for contract in (site.market, site.engine, site.token):
+    for contract in (site.market, site.engine, site.actor, *tokens):
         site.chain.env._contracts.pop(contract.address.canonical_address)
     trace = site.chain.env.sstore_trace
-    holders = [*owners, site.market.address, site.engine.address, site.token.address, HISTORY]
+    holders = [*owners, HISTORY, *(contract.address for contract in (site.market, site.engine, site.actor, *tokens))]
     slots = {str(a).lower(): tuple(trace.get(Address(a), ())) for a in holders}
     data = {d.root: d for d in (Data(*shape) for shape in SHAPES)}
-    return Table(site, Abi(site.market), Abi(site.token), data, forcer, slots)
+    return Table(
+        site=site,
+        tokens=(tokens[0].address.lower(), tokens[1].address.lower()),
+        market=Abi(site.market),
+        token=Abi(site.token),
+        proxy=Abi(site.actor),
+        data=data,
+        forcer=forcer,
+        slots=slots,
+    )
 
 
 @cache
@@ -143,16 +169,18 @@ class Game:
         self.table, self.backend, self.note = table(), backend, note
         site = self.table.site
         self.chain = site.chain
-        self.market, self.engine, self.coin = (x.address.lower() for x in (site.market, site.engine, site.token))
+        self.market, self.engine, self.proxy = (x.address.lower() for x in (site.market, site.engine, site.actor))
+        self.coins = self.table.tokens
+        self.tokens = (ETHER, *self.coins)
         self.emitter = bytes.fromhex(self.market[2:])
-        self.who = {name: self.chain.account(name).lower() for name in ACTORS}
+        self.who = {name: self.chain.account(name).lower() for name in PEOPLE} | {PROXY: self.proxy}
         self.names = {address: name for name, address in self.who.items()}
         around = Surroundings(
             market=self.market,
             chain_id=self.chain.chain_id,
             min_window=HOUR,
             engines={self.engine},
-            tokens={self.coin},
+            tokens=set(self.coins),
             block_hash=block_hash,
             data=self.table.data,
             fault=fault,
@@ -161,21 +189,21 @@ class Game:
         self.model = Market(around, self.chain.now, self.chain.block)
         self.witness = Witness()
         self.secrets: dict[tuple[int, str], tuple[bytes, bytes]] = {}
-        self.forced: Counter[str] = Counter()
+        self.forced = self.model.forced
         self.seen: dict[int, str] = {}
         """The phase each challenge was last seen in."""
         self.broken = False
         """A comparison failed: what comes after means nothing."""
         self.gas = 0
         """Gas inside the last call that succeeded."""
-        self.purses = {(token, a): WEALTH for token in (ETHER, self.coin) for a in self.who.values()}
+        self.purses = {(token, a): WEALTH for token in self.tokens for a in self.who.values()}
 
     def enroll(self, name: str) -> str:
         """One more actor, with ether."""
         address = self.chain.account(name).lower()
         self.backend.set_balance(address, WEALTH)
         self.who[name], self.names[address] = address, name
-        self.purses |= {(ETHER, address): WEALTH, (self.coin, address): 0}
+        self.purses |= {(token, address): WEALTH if token == ETHER else 0 for token in self.tokens}
         return address
 
     # ── time ──
@@ -198,9 +226,12 @@ class Game:
     # ── calls ──
 
     def send(self, name: str, args: tuple[Any, ...], sender: str, value: int = 0, gas: int | None = None) -> Done:
-        """One call on the chain."""
-        encoded = (args[0].as_tuple(),) if name == "post" else args
-        return self.backend.call(self.market, self.table.market.call(name, encoded), sender, value, gas)
+        """One call on the chain; a contract makes it when a stranger tells it to, with its own ether."""
+        data = self.table.market.call(name, (args[0].as_tuple(),) if name == "post" else args)
+        if sender == self.proxy:
+            data = self.table.proxy.call("act", (self.market, data, value))
+            return self.backend.call(self.proxy, data, self.who["stranger"], gas=gas)
+        return self.backend.call(self.market, data, sender, value, gas)
 
     def call(self, name: str, *args: Any, sender: str, value: int = 0, gas: int | None = None) -> Any:
         """One call on both sides, compared; what it returned, or the `Refused` it met."""
@@ -247,7 +278,7 @@ class Game:
         return done
 
     def _compare(self, name: str, args: tuple[Any, ...], sender: str, value: int, done: Done, answer: Any) -> None:
-        if answer is not None:
+        if answer is not None and sender != self.proxy:  # which keeps results to itself
             assert int.from_bytes(done.output, "big") == answer, f"result of {name}"
         logs = [(topics, data) for at, topics, data in done.logs if at == self.emitter]
         events = [self.table.market.event(topics, data) for topics, data in logs]
@@ -261,16 +292,14 @@ class Game:
         self.witness.see(Call(name, sender, value, args, events, raw))
         if name == "withdraw":
             token, to = args
-            self.purses[token, to] += answer
+            if to != self.market:
+                self.purses[token, to] += self.model.moved[1]
             self.check_money(token, sender)
             return
         life = self.model.lives[answer if name == "post" else args[0]]
         token = life.terms.token
         if name in ("post", "commit"):
-            self.purses[token, sender] -= {
-                "post": life.terms.reward + life.terms.poster_bond,
-                "commit": life.terms.trainer_bond + life.terms.seal_fee,
-            }[name]
+            self.purses[token, sender] -= self.model.moved[0]
         if name == "draw":
             for g in range(life.terms.groups):
                 slot = split.slot_of(life.key, g, life.terms.groups)
@@ -278,10 +307,31 @@ class Game:
                 # a comparison of the slot: it can go wrong at the border
                 if slot in (0, life.terms.holdout - 1, life.terms.holdout):
                     assert self.read("is_holdout", life.id, g) == [slot < life.terms.holdout], "split: hold-out"
+        if any(other.phase != Phase.CLOSED and other.terms.token != token for other in self.model.lives):
+            REACHED.company["two tokens at once"] += 1
         if name == "post":
             assert self.read("terms_of", life.id) == flat(life.terms.as_tuple())
         self.check_state(life.id)
         self.check_money(token, sender, *(event[2] for event in events if event[0] == "Credited"))
+
+    def tell(self, contract: str, data: bytes) -> None:
+        """A call of something that is not the market."""
+        done = self.backend.call(contract, data, self.who["stranger"])
+        assert not done.failed, "a mock broke"
+
+    def misbehave(self, token: str, flaw: int, blocked: str = ETHER, data: bytes = b"") -> None:
+        """Give a token manners; what it calls back is the market."""
+        self.note(f"token {self.coins.index(token)} has flaw {flaw}" + (f", calls {data.hex()}" if data else ""))
+        self.tell(token, self.table.token.call("break_with", (flaw, blocked, self.market, data)))
+        self.model.coins[token] = Coin(flaw, blocked)
+        REACHED.manners[f"token {flaw}"] += 1
+
+    def behave(self, mode: int, data: bytes = b"") -> None:
+        """Tell the proxy what to do when it is sent ether."""
+        self.note(f"proxy has mode {mode}" + (f", calls {data.hex()}" if data else ""))
+        self.tell(self.proxy, self.table.proxy.call("behave", (mode, self.market, data)))
+        self.model.manners[self.proxy] = mode
+        REACHED.manners[f"payee {mode}"] += 1
 
     def force(self, token: str, amount: int) -> None:
         """Give the market money it did not ask for."""
@@ -289,10 +339,7 @@ class Game:
         if token == ETHER:
             self.backend.force(self.market, amount)
         else:
-            done = self.backend.call(
-                self.coin, self.table.token.call("mint", (self.market, amount)), self.who["stranger"]
-            )
-            assert not done.failed, "mint"
+            self.tell(token, self.table.token.call("mint", (self.market, amount)))
         self.forced[token] += amount
         REACHED.calls["force"] += 1
         self.check_money(token)
@@ -350,7 +397,7 @@ class Game:
             for address in self.who.values():
                 place = [i + 1 for i, seal in enumerate(life.seals) if seal.trainer == address]
                 assert self.read("seal_of", life.id, address) == (place or [0]), "seal of"
-        for token in (ETHER, self.coin):
+        for token in self.tokens:
             self.check_money(token, *self.who.values())
 
     def check_money(self, token: str, *owners: str) -> None:
@@ -367,7 +414,7 @@ class Game:
         """Somebody's money outside the market's books."""
         if token == ETHER:
             return self.backend.balance(owner)
-        out = self.backend.view(self.coin, self.table.token.call("balanceOf", (owner,)))
+        out = self.backend.view(token, self.table.token.call("balanceOf", (owner,)))
         assert out is not None, "balance of a token"
         return int.from_bytes(out)
 
@@ -419,13 +466,19 @@ class Game:
             for index, seal in enumerate(life.seals):
                 if seal.bond:
                     self.call("release", life.id, index, sender=stranger)
-        for token in (ETHER, self.coin):
+        for token in self.tokens:
             assert self.read("escrowed", token) == [0], "exit: something is still escrowed"
         self.witness.exited()
+        # so far no token had to help; to be paid, one needs a token that pays and an account that takes
+        for coin in self.coins:
+            self.misbehave(coin, 0)
+        self.behave(PAYEE_TAKES)
         for token, owner in [key for key, amount in self.model.credit.items() if amount]:
             self.call("withdraw", token, owner, sender=owner)
-        for token in (ETHER, self.coin):
+        for token in self.tokens:
             assert self.holds(token, self.market) == self.read("burned", token)[0] + self.forced[token], "exit: a rest"
+        for contract, abi in ((self.proxy, self.table.proxy), *((coin, self.table.token) for coin in self.coins)):
+            assert self.backend.view(contract, abi.call("reentered", ())) == bytes(32), "the lock let a call in"
         self.check_everything()
         self.witness.privacy(self.backend.words(self.market))
 

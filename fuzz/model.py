@@ -31,6 +31,10 @@ PAYLOAD = 124 * 1024
 YEAR = 365 * 24 * 3600
 NOBODY = ETHER
 UNDECIDED = Outcome(0)
+FLAWS = FEE, SILENT, REFUSES, BLOCKS, CALLS_BACK, DELIVERS_MORE, TRIES, TAKES_MORE = tuple(range(1, 9))
+"""Of a token: see `Coin`. One that returns nothing, or calls back in vain, is as good as any."""
+PAYEE_TAKES, PAYEE_REFUSES, PAYEE_CALLS, PAYEE_TRIES = range(4)
+"""What a contract does that is sent ether, as `tests/mocks/Actor.vy` numbers it."""
 
 
 holdout = lru_cache(1024)(split.holdout)
@@ -132,6 +136,26 @@ def terms_fault(terms: Terms, *, min_window: int, has_code: Callable[[str], bool
 
 
 @dataclass
+class Coin:
+    """A token's manners, as `tests/mocks/Token.vy` numbers them: `flaw`, and whom it refuses to serve."""
+
+    flaw: int = 0
+    blocked: str = NOBODY
+
+    def move(self, sender: str, to: str, amount: int, holds: int | None = None) -> tuple[int, int]:
+        """What a transfer takes from one and gives to the other; `holds` is all that the sender has."""
+        if self.flaw == REFUSES:
+            raise Refused("ledger: token refused")
+        if self.blocked in (sender, to):
+            raise Refused("token: blocked")
+        if self.flaw == TAKES_MORE and holds == amount and sender != to:
+            raise Refused("")  # the token itself runs out
+        if self.flaw == CALLS_BACK:
+            raise Refused("")  # the market is locked
+        return amount + (self.flaw == TAKES_MORE), amount + {FEE: -1, DELIVERS_MORE: 1}.get(self.flaw, 0)
+
+
+@dataclass
 class Surroundings:
     """What the rules need to know about the chain around the market; addresses in lower case."""
 
@@ -159,6 +183,13 @@ class Market:
         self.escrowed: Counter[str] = Counter()
         self.burned: Counter[str] = Counter()
         self.events: list[tuple[Any, ...]] = []
+        self.coins = {token: Coin() for token in around.tokens}
+        self.manners: dict[str, int] = {}
+        """What accounts that are contracts do when they are sent ether."""
+        self.forced: Counter[str] = Counter()
+        """What the market was given unasked."""
+        self.moved = 0, 0
+        """What the last call took from its sender, and what the receiver of a withdrawal got."""
 
     # ── time ──
 
@@ -246,11 +277,16 @@ class Market:
             raise Refused("market: wrong phase")
         return self.lives[id]
 
-    def _take(self, token: str, amount: int, value: int) -> None:
+    def _take(self, token: str, sender: str, amount: int, value: int) -> None:
         if token == ETHER and value != amount:
             raise Refused("ledger: wrong amount of ether")
         if token != ETHER and value:
             raise Refused("ledger: ether beside a token")
+        self.moved = amount, amount
+        if token != ETHER:
+            self.moved = self.coins[token].move(sender, self.around.market, amount)
+            if self.moved[1] != amount:
+                raise Refused("ledger: wrong amount arrived")
         self.escrowed[token] += amount
 
     def post(self, sender: str, value: int, terms: Terms) -> int:
@@ -264,7 +300,7 @@ class Market:
         )
         if fault:
             raise Refused(fault)
-        self._take(terms.token, terms.reward + terms.poster_bond, value)
+        self._take(terms.token, sender, terms.reward + terms.poster_bond, value)
         life = Life(len(self.lives), sender, terms, self.block + SEED_DELAY)
         self.lives.append(life)
         self.events.append(("Posted", life.id, sender, terms.as_tuple(), life.seed_block))
@@ -297,7 +333,7 @@ class Market:
             raise Refused("commit: seal is empty")
         if sender in [seal.trainer for seal in life.seals]:
             raise Refused("commit: one seal per address")
-        self._take(life.terms.token, life.terms.trainer_bond + life.terms.seal_fee, value)
+        self._take(life.terms.token, sender, life.terms.trainer_bond + life.terms.seal_fee, value)
         life.seals.append(Seal(sender, hash, life.terms.trainer_bond))
         if life.terms.seal_fee:
             self._burn(life.terms.token, life.terms.seal_fee)
@@ -495,12 +531,27 @@ class Market:
             raise Refused("ledger: nothing to withdraw")
         if to == NOBODY:
             raise Refused("ledger: no receiver")
-        if to == self.around.market:
-            # the market takes no plain ether, and a token sent to itself does not leave
-            raise Refused("" if token == ETHER else "ledger: wrong amount left")
+        self.moved = self._send(token, to, amount)
         del self.credit[token, sender]
         self.events.append(("Withdrawn", token, sender, to, amount))
         return amount
+
+    def _send(self, token: str, to: str, amount: int) -> tuple[int, int]:
+        """What leaves the market, and what arrives."""
+        market = self.around.market
+        if token == ETHER:
+            if to == market:
+                raise Refused("")  # takes no plain ether
+            if self.manners.get(to) == PAYEE_REFUSES:
+                raise Refused("actor: refused")
+            if self.manners.get(to) == PAYEE_CALLS:
+                raise Refused("")  # the market is locked
+            return amount, amount
+        lost, got = self.coins[token].move(market, to, amount, sum(self.sums(token)) + self.forced[token])
+        # what the market sends to itself does not leave
+        if lost - (got if to == market else 0) != amount:
+            raise Refused("ledger: wrong amount left")
+        return lost, got
 
     # ── what anybody can read ──
 

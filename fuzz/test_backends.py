@@ -13,7 +13,7 @@ from fuzz import driver
 from fuzz.acts import played
 from fuzz.backends import CHOICE, Boa, Revm
 from fuzz.driver import backend, table
-from fuzz.test_market import MarketMachine
+from fuzz.ladder import MarketMachine
 from fuzz.walks import play
 from tests.world import HOUR
 
@@ -32,6 +32,15 @@ def test_a_walk_is_the_same_calls_and_leaves_the_same_storage(seed: int) -> None
     assert notes[Boa.name] == notes[Revm.name]
     assert words[Boa.name] == words[Revm.name]
     assert len(words[Boa.name]) > 50
+
+
+def test_mocks_misbehave_alike() -> None:
+    notes: dict[str, list[str]] = {name: [] for name in BOTH}
+    for name in BOTH:
+        with played(notes[name].append, name) as game:
+            game.broken_tokens(Random(3))
+            game.leave()
+    assert notes[Boa.name] == notes[Revm.name]
 
 
 @pytest.fixture

@@ -3,119 +3,22 @@
 See README.md for how to read, replay and shrink a failure.
 """
 
-from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-import hypothesis.strategies as st
-from hypothesis import note
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
 
 from fuzz.acts import BAD_TERMS, REFUSALS, Acts, played
 from fuzz.driver import REACHED, table
+from fuzz.ladder import LADDER, PostingMachine
 from fuzz.model import Refused
 from fuzz.walks import missing, walk
 from tests.world import HOUR
 from trainer.protocol import ETHER, Phase, Rule
 
 SEEDS = 20
-randoms = st.randoms(use_true_random=False)
-
-
-class MarketMachine(RuleBasedStateMachine):
-    """Rules act; the game compares; what must always hold is checked again between rules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._example = ExitStack()
-        self.game = self._example.enter_context(played(note))
-
-    def teardown(self) -> None:
-        with self._example:
-            if not self.game.broken:
-                self.game.leave()
-
-    @rule(rng=randoms)
-    def lead_a_life(self, rng: Random) -> None:
-        self.game.lead(rng)
-
-    @rule(rng=randoms)
-    def post(self, rng: Random) -> None:
-        self.game.post(rng)
-
-    @rule(rng=randoms)
-    def wait(self, rng: Random) -> None:
-        self.game.wait(rng)
-
-    @rule(rng=randoms)
-    def force(self, rng: Random) -> None:
-        self.game.give(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def probe(self, rng: Random) -> None:
-        self.game.probe(rng.choice(self.game.model.lives))
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def cancel(self, rng: Random) -> None:
-        self.game.cancel(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def draw(self, rng: Random) -> None:
-        self.game.draw(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def commit(self, rng: Random) -> None:
-        self.game.commit(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def reveal(self, rng: Random) -> None:
-        self.game.reveal(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def claim(self, rng: Random) -> None:
-        self.game.claim(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def unseal(self, rng: Random) -> None:
-        self.game.unseal(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def audit(self, rng: Random) -> None:
-        self.game.audit(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def nominate(self, rng: Random) -> None:
-        self.game.nominate(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def settle(self, rng: Random) -> None:
-        self.game.settle(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def release(self, rng: Random) -> None:
-        self.game.release(rng)
-
-    @precondition(lambda self: self.game.model.lives)
-    @rule(rng=randoms)
-    def withdraw(self, rng: Random) -> None:
-        self.game.withdraw(rng)
-
-    @invariant()
-    def solvency(self) -> None:
-        for token in (ETHER, self.game.coin):
-            self.game.check_money(token)
 
 
 def gas_of_a_life(game: Acts, crowd: int) -> dict[str, int]:
@@ -178,8 +81,11 @@ def test_gas_does_not_grow() -> None:
         assert {kind: gas for kind, gas in many.items() if gas > few[kind] + 3000} == {}, few
 
 
-def test_market_follows_its_rules() -> None:
-    run_state_machine_as_test(MarketMachine)
+@pytest.mark.parametrize("machine", LADDER)
+def test_market_follows_its_rules(machine: type[PostingMachine]) -> None:
+    before = REACHED.goals[machine.goal]
+    run_state_machine_as_test(machine)
+    assert REACHED.goals[machine.goal] > before, f"no example of {machine.__name__} ever came to {machine.goal!r}"
 
 
 def test_every_call_phase_and_refusal_was_reached() -> None:
@@ -191,6 +97,7 @@ def test_every_call_phase_and_refusal_was_reached() -> None:
             rng = Random(repr(change))
             assert game.post(rng, game.bad_terms(rng, change)) is None
         game.broken_models(Random(1))
+        game.broken_tokens(Random(2))
         game.leave()
     assert missing() == {}
     unknown = set(REACHED.refusals) - REFUSALS

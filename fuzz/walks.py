@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from fuzz.acts import ACTS, CALLS, EVENTS, OUTCOMES, PHASES, REFUSALS, RULES, TRANSITIONS, Acts, played
+from fuzz.acts import ACTS, CALLS, EVENTS, MANNERS, OUTCOMES, PHASES, REFUSALS, RULES, TRANSITIONS, Acts, played
 from fuzz.driver import REACHED, Reached
 
 STEPS = 60
@@ -15,6 +15,8 @@ def play(game: Acts, rng: Random, steps: int) -> None:
         what = rng.random()
         if what < 0.12:
             game.lead(rng)
+        elif what > 0.94:
+            getattr(game, rng.choice(("compete", "dispute", "no_show", "meet")))(rng)
         elif what < 0.14 and game.model.lives:
             game.probe(rng.choice(game.model.lives))
         else:
@@ -35,6 +37,8 @@ def missing(reached: Reached = REACHED) -> dict[str, set[str]]:
         "rules": RULES,
         "phases": PHASES,
         "transitions": TRANSITIONS,
+        "company": {"two tokens at once"},
+        "manners": MANNERS,
         "outcomes": OUTCOMES,
         "events": EVENTS,
         "refusals": REFUSALS,
