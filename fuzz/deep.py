@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -32,7 +32,8 @@ STORE = ROOT / ".hypothesis"
 RESULT = ROOT / "bench" / "results" / "fuzz_deep.json"
 WALKS = 100
 """Walks between two turns of the machine."""
-REPLAY_MACHINE = ".venv/bin/python -m pytest fuzz -k MarketMachine --hypothesis-profile=deep --backend boa"
+REPLAY_MACHINE = ".venv/bin/python -m fuzz.deep --stored --backend boa"
+"""Not pytest, whose plugin wraps the test and so files examples under another key."""
 TURN = settings(
     max_examples=20,
     stateful_step_count=50,
@@ -126,10 +127,14 @@ def main() -> int:
     parser.add_argument("--backend", choices=(Boa.name, Revm.name), default=Revm.name)
     parser.add_argument("--record", action="store_true", help=f"write {RESULT.relative_to(ROOT)}")
     parser.add_argument("--walk", type=int, help="play one walk, aloud")
+    parser.add_argument("--stored", action="store_true", help="play the machine's stored examples, and nothing new")
     options = parser.parse_args()
     os.environ[CHOICE] = options.backend
     if options.walk is not None:
         walk(options.walk)
+        return 0
+    if options.stored:
+        run_state_machine_as_test(MarketMachine, settings=settings(TURN, phases=[Phase.explicit, Phase.reuse]))
         return 0
     first = SystemRandom().randrange(2**32) if options.seed is None else options.seed
     seeds = list(range(first, first + options.processes))
