@@ -18,8 +18,9 @@ settings.register_profile("deep", max_examples=2000, stateful_step_count=100, **
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where fuzz/ calls the market."""
+    """Where fuzz/ calls the market, and `--contract-coverage`; titanoboa brings `--gas-profile`."""
     parser.addoption("--backend", choices=("boa", "native"), help="of the market's fuzzing: titanoboa, or revm")
+    parser.addoption("--contract-coverage", action="store_true", help="print lines and branches of contracts executed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,3 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     boa = sys.modules.get("boa")
     if boa is not None:
         boa.env.timestamp = CHAIN_START
+    if config.getoption("--gas-profile"):
+        from fuzz.gas import profile_everywhere
+
+        profile_everywhere()
+    if config.getoption("--contract-coverage"):
+        from fuzz.coverage import Plugin
+
+        config.pluginmanager.register(Plugin())
