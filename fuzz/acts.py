@@ -181,7 +181,7 @@ class Acts(Game):
     def cancel(self, rng: Random) -> None:
         id = self.pick(rng, Phase.POSTED)
         life = self.life(id)
-        sender = life.poster if life and rng.random() < 0.7 else self.anyone(rng)
+        sender = life.poster if life and rng.random() < 0.6 else self.anyone(rng)
         self.call("cancel", id, sender=sender, value=rng.choice((0,) * 9 + (1,)))
 
     @act

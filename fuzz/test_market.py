@@ -18,7 +18,7 @@ from fuzz.walks import missing, walk
 from tests.world import HOUR
 from trainer.protocol import ETHER, Phase, Rule
 
-SEEDS = 20
+SEEDS = 60
 
 
 def gas_of_a_life(game: Acts, crowd: int) -> dict[str, int]:
