@@ -35,7 +35,7 @@ PAIRS_16: constant(uint256) = max_value(uint256) // 257
 
 # gas of one sample, see _cost
 PART: constant(uint256) = 128
-GAS_CALL: constant(uint256) = 78_000
+GAS_CALL: constant(uint256) = 84_000
 GAS_LAYER: constant(uint256) = 3_000
 GAS_SLOT: constant(uint256) = 1_500
 GAS_INPUT: constant(uint256) = 300
