@@ -84,8 +84,10 @@ def judge(subject: Subject, engine: Engine, model: bytes, rng: Random, reached: 
         assert done.reason is not None, f"the engine accepts what the decoder refuses: {fault}"
         assert done.reason in subject.reasons, f"unknown reason {done.reason!r} {done.halted}, decoder: {fault}"
         reached["refusal", done.reason] += 1
-        reached["decoder's fault", _kind(fault)] += 1
-        survive(engine, model, asked[0], rng, reached)
+        reached["decoder's fault", _kind(subject, fault)] += 1
+        # the first width stands in bytes 9 and 10
+        width, bits = int.from_bytes(model[9:11].ljust(2, b"\0")), asked[1]
+        survive(engine, model, subject.layout.sample_bytes(width, bits), rng, reached)
         return "refused"
     assert done.reason is None, f"the engine refuses what the decoder accepts: {done.reason!r} {done.halted}"
     assert subject.encode(network) == model, "decoded and encoded again, the bytes are others"
@@ -97,11 +99,8 @@ def judge(subject: Subject, engine: Engine, model: bytes, rng: Random, reached: 
     return "accepted"
 
 
-def _kind(fault: str) -> str:
-    for text in ("without input is not zero", "with input is zero", "can reach", "the header asks for", "unused field"):
-        if text in fault:
-            return text
-    return "another"
+def _kind(subject: Subject, fault: str) -> str:
+    return next((text for text in (*subject.faults, "unused field") if text in fault), "another")
 
 
 def survive(engine: Engine, model: bytes, sample_bytes: int, rng: Random, reached: Reached) -> None:

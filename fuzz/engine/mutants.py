@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from fuzz.engine.layouts import Rows
 from fuzz.engine.subject import Subject
-from trainer.encode import HEADER, Plan, plan, plans
+from trainer.header import LIFT
 from trainer.integer import MAX_ACCUMULATOR, Network, accumulator_bounds
 
-LIFT = 2**30
 MAX_BYTES = 124 * 1024
 FIELD_VALUES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 31, 32, 255)
 WIDTHS = (0, 1, 2, 3, 7, 8, 9, 16, 17, 128, 255, 256, 257, 1000, 4095, 4096, 4097, 65535)
@@ -28,12 +28,9 @@ class Base:
 Mutation = Callable[[Base], bytes]
 
 
-def _place(network: Network, rng: Random) -> tuple[Plan, int, int]:
-    """A layer, where its biases begin, and where its rows do."""
-    layout = plans(network)
-    number = rng.randrange(len(layout))
-    start = HEADER.size + sum(p.layer_bytes for p in layout[:number])
-    return layout[number], start, start + 4 * layout[number].rows
+def _place(base: Base) -> Rows:
+    """A layer."""
+    return base.rng.choice(base.subject.layout.rows(base.network))
 
 
 def flip(base: Base) -> bytes:
@@ -90,7 +87,7 @@ def resize(base: Base) -> bytes:
             out[25 + out[5] - 1 : 31] = bytes(6 - out[5] + 1)
             if out[5] == 1:
                 out[7] = out[6]
-    size = asked_length(bytes(out))
+    size = asked_length(bytes(out), base.subject)
     if size is None or size > MAX_BYTES:
         return bytes(out)
     body = bytes(out[32:]) or b"\0"
@@ -99,9 +96,9 @@ def resize(base: Base) -> bytes:
 
 def swap_rows(base: Base) -> bytes:
     """Two rows of a layer change places: often another network, with other classes."""
-    model, network, rng = base.model, base.network, base.rng
-    p, _bias, rows = _place(network, rng)
-    a, b = (rows + p.row_bytes * rng.randrange(p.rows) for _ in range(2))
+    model, rng = base.model, base.rng
+    p = _place(base)
+    a, b = (p.first + p.row_bytes * rng.randrange(p.rows) for _ in range(2))
     out = bytearray(model)
     out[a : a + p.row_bytes], out[b : b + p.row_bytes] = model[b : b + p.row_bytes], model[a : a + p.row_bytes]
     return bytes(out)
@@ -116,21 +113,22 @@ def swap_bytes(base: Base) -> bytes:
 def write_lane(base: Base) -> bytes:
     """One field of a row, used or not, gets zero, the lowest or the highest weight, or anything."""
     model, network, rng = base.model, base.network, base.rng
-    p, _bias, rows = _place(network, rng)
+    p = _place(base)
     w = network.weight_bits
-    bit = 8 * (rows + p.row_bytes * rng.randrange(p.rows)) + w * rng.randrange(8 * p.row_bytes // w)
+    bit = 8 * (p.first + p.row_bytes * rng.randrange(p.rows)) + w * rng.randrange(8 * p.row_bytes // w)
     return _write(model, bit, w, rng.choice((0, 1, 1 << w - 1, (1 << w) - 1, rng.randrange(1 << w))))
 
 
 def change_weight(base: Base) -> bytes:
     """A field that holds a weight gets another: a network as good as the first, unless an accumulator overflows."""
     model, network, rng = base.model, base.network, base.rng
-    p, _bias, rows = _place(network, rng)
+    p = _place(base)
     w = network.weight_bits
     for _try in range(40):
-        bit = 8 * (rows + p.row_bytes * rng.randrange(p.rows)) + w * rng.randrange(8 * p.row_bytes // w)
-        if int.from_bytes(model) >> 8 * len(model) - bit - w & (1 << w) - 1:
-            return _write(model, bit, w, rng.randrange(1, 1 << w))
+        bit = 8 * (p.first + p.row_bytes * rng.randrange(p.rows)) + w * rng.randrange(p.fields)
+        stored = int.from_bytes(model) >> 8 * len(model) - bit - w & (1 << w) - 1
+        if stored in (weights := base.subject.stored(w)):
+            return _write(model, bit, w, rng.choice(weights))
     return model
 
 
@@ -138,19 +136,22 @@ def bias_at_bound(base: Base) -> bytes:
     """A bias that takes its neuron to 2**24 - 1, which is allowed, or to 2**24, which is not; above zero or below."""
     model, network, rng = base.model, base.network, base.rng
     number = rng.randrange(len(network.layers))
-    layer, p = network.layers[number], plans(network)[number]
-    start = HEADER.size + sum(q.layer_bytes for q in plans(network)[:number])
+    layer, p = network.layers[number], base.subject.layout.rows(network)[number]
     neuron = rng.randrange(p.rows)
-    reach = int(accumulator_bounds(layer, p.bits)[neuron]) - abs(int(layer.bias[neuron]))
+    reach = int(accumulator_bounds(layer, network.activation_bits if number else network.input_bits)[neuron]) - abs(
+        int(layer.bias[neuron])
+    )
     size = MAX_ACCUMULATOR - reach - rng.choice((0, 1))
-    return _write(model, 8 * (start + 4 * neuron), 32, LIFT + rng.choice((-size, size)))
+    return _write(
+        model, 8 * (p.start + 4 * neuron), 32, base.subject.layout.zero(layer, neuron) + rng.choice((-size, size))
+    )
 
 
 def write_bias(base: Base) -> bytes:
-    model, network, rng = base.model, base.network, base.rng
-    p, start, _rows = _place(network, rng)
+    model, rng = base.model, base.rng
+    p = _place(base)
     value = rng.choice((0, LIFT, LIFT - 1, 2**31, 2**32 - 1, LIFT + 2**24, LIFT - 2**24, rng.getrandbits(32)))
-    return _write(model, 8 * (start + 4 * rng.randrange(p.rows)), 32, value)
+    return _write(model, 8 * (p.start + 4 * rng.randrange(p.rows)), 32, value)
 
 
 def splice(base: Base) -> bytes:
@@ -184,13 +185,13 @@ def hostile(base: Base) -> bytes:
     rng = base.rng
     bits = [rng.choice((1, 2, 4, 8, 3, 5, 7, 0)) for _ in range(2)] + [rng.choice((2, 4, 8, 1, 3, 16, 24))]
     if rng.random() < 0.5:
-        bits = [rng.choice((1, 2, 4, 8)) for _ in range(2)] + [rng.choice((2, 4, 8))]
+        bits = [rng.choice(values) for values in base.subject.bits]
     widths = b"".join(rng.choice((0, 1, 2, 8, 16, 40, 4095, 4096, 3500)).to_bytes(2) for _ in range(8))
     layers = rng.randrange(1, 8)
     if rng.random() < 0.3:
         # nothing wrong with it but its size
         layers = rng.randrange(2, 8)
-        bits = [rng.choice((1, 2, 4, 8)), rng.choice((1, 2, 4, 8)), rng.choice((2, 4, 8))]
+        bits = [rng.choice(values) for values in base.subject.bits]
         hidden = [rng.choice((8, 1000, 3496, 4096)).to_bytes(2) for _ in range(layers)]
         widths = b"".join([*hidden, rng.choice((2, 255, 256)).to_bytes(2)]).ljust(16, b"\0")
     head = b"ASAY" + bytes([2, layers, *bits]) + widths + bytes(7)
@@ -232,14 +233,13 @@ ACCEPTABLE = (
 """Mutations that sometimes give a model; all but "change a weight" also give what is none."""
 
 
-def asked_length(model: bytes) -> int | None:
+def asked_length(model: bytes, subject: Subject) -> int | None:
     """How long a file with this header is, if the header makes sense that far."""
     layers, a, b, w = model[5:9]
     widths = tuple(int.from_bytes(model[9 + 2 * i : 11 + 2 * i]) for i in range(8))
     if not 1 <= layers <= 7 or not {a, b} <= {1, 2, 4, 8} or w not in (1, 2, 4, 8) or 0 in widths[: layers + 1]:
         return None
-    bits = {"input_bits": a, "activation_bits": b, "weight_bits": w}
-    return HEADER.size + sum(plan(widths[: layers + 1], i, **bits).layer_bytes for i in range(layers))
+    return subject.layout.size(widths[: layers + 1], (a, b, w))
 
 
 def _set(model: bytes, at: int, value: int) -> bytes:

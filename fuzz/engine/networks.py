@@ -17,7 +17,7 @@ from random import Random
 import numpy as np
 
 from fuzz.engine.subject import Subject
-from trainer.encode import MAX_MODEL_BYTES, encode, padded_width, plan
+from trainer.encode import MAX_MODEL_BYTES, encode, padded_width
 from trainer.errors import EncodingError
 from trainer.integer import (
     MAX_ACCUMULATOR,
@@ -44,20 +44,15 @@ STYLES = (
     "zero",
 )
 BIASES = ("fitted", "highest", "lowest", "mixed extremes", "small", "zero")
-SHIFTS = ("fitted", "0", "31", "any")
 FEATURES = ("random", "half zeros", "all max", "all zero", "single feature", "aligned with", "aligned against")
 MASKS = ("all", "one", "last", "some", "few", "none", "one half", "all but one")
 BATCHES = (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 64, 100, 129, 255, 256)
 CLASSES = (2, 3, 10, 5, 16, 127, 2, 7, 128, 129, 255, 256)
 # of a hidden layer; 128 rows are a part
 ROWS = (1, 2, 7, 8, 9, 15, 16, 17, 33, 127, 128, 129, 130, 255, 256, 257, 300)
-# kernels have 2, 4, 8, 13 or 25 terms, slots 24 or 16 and one more in the last
-TERMS = (1, 2, 3, 4, 5, 8, 9, 13, 14, 16, 17, 18, 24, 25, 26, 49, 50, 17, 33, 25, 48, 49)
 SMALL = (1, 2, 3, 5, 8, 12, 15, 16, 17, 24, 31, 33, 40)
-AIMS = ("terms of inputs", "terms of a hidden layer", "rows", "classes", "chunks", "small")
+AIMS = ("turns of inputs", "turns of a hidden layer", "rows", "classes", "chunks", "small")
 
-# terms of a layer whose lanes are as full as they can be: products are added until they might not fit
-FULL_TERMS = (13, 14, 16, 17, 18, 19, 20, 22, 24, 25, 26, 50)
 # multiply-adds of a network: `logits` takes 1,600 gas for each
 WORK = 25_000
 GIANT_WORK = 130_000
@@ -100,7 +95,7 @@ def make_network(
     if is_full(number):
         bits = rng.choice([t for t in subject.triples if t[0] == t[1] == t[2]] or [bits])
     for _ in range(30):
-        widths = _widths(rng, count, bits, number, small=small, giant=giant)
+        widths = _widths(subject, rng, count, bits, number, small=small, giant=giant)
         work = sum(a * b for a, b in pairwise(widths))
         if work > (GIANT_WORK if giant else WORK):
             continue
@@ -121,7 +116,7 @@ def is_full(number: int) -> bool:
 
 
 def _widths(
-    rng: Random, count: int, bits: tuple[int, int, int], number: int, *, small: bool, giant: bool
+    subject: Subject, rng: Random, count: int, bits: tuple[int, int, int], number: int, *, small: bool, giant: bool
 ) -> tuple[int, ...]:
     if small:
         widths = [rng.choice((1, 2, 3, 5, 7, 8, 9, 17, 40)) for _ in range(count)] + [rng.choice((2, 3, 4, 5))]
@@ -130,35 +125,30 @@ def _widths(
     widths = [rng.choice(few) for _ in range(count)] + [rng.choice(CLASSES[:3])]
     at = rng.randrange(1, count) if count > 1 else 0
     edge = rng.choice((-1, -1, 0, 0, 0, 1))
-    first = plan((8, 1), 0, input_bits=bits[0], activation_bits=bits[1], weight_bits=bits[2])
     if giant:
         kind = number // 20 % 3
         if kind == 0 or count == 1:
-            widths[0] = rng.choice((4096, 4088, 3584, 2048, 1030, MAX_WIDTH - rng.randrange(700)))
+            widths[0] = rng.choice((*subject.wide_inputs, MAX_WIDTH - rng.randrange(700)))
         elif kind == 1:
-            widths[at] = rng.choice((3000, 2800, 2500, 2049, 1025))
+            widths[at] = rng.choice(subject.wide_layers)
             widths[at - 1] = rng.choice((1, 2, 8, 16))
         else:
             widths[:2] = [rng.choice((784, 400, 300)), rng.choice((128, 129, 60))]
     elif is_full(number):
-        here = plan((8, 8, 8), min(count - 1, 1), input_bits=bits[0], activation_bits=bits[1], weight_bits=bits[2])
-        widths[-2] = here.lanes * rng.choice(FULL_TERMS) + edge
+        widths[-2] = subject.layout.full(rng, edge, count - 1, bits)
     else:
         deal = number // 10
         match AIMS[number % 5 if number % 2 else number // 7 % len(AIMS)]:
-            case "terms of inputs":
-                widths[0] = _inputs_of(rng, TERMS[deal % len(TERMS)], bits)
+            case "turns of inputs":
+                widths[0] = subject.layout.inputs_at(rng, deal, bits)
                 widths[1] = rng.choice((2, 3, 5))
-            case "terms of a hidden layer" if count > 1:
-                # the lanes of a later layer
-                lanes = plan((8, 8, 8), 1, input_bits=bits[0], activation_bits=bits[1], weight_bits=bits[2]).lanes
-                widths[at] = lanes * TERMS[deal % len(TERMS)] + edge
+            case "turns of a hidden layer" if count > 1:
+                widths[at] = subject.layout.hidden_at(deal, edge, bits)
                 widths[at + 1] = rng.choice((2, 3, 5))
             case "rows" if count > 1:
                 widths[at] = ROWS[deal % len(ROWS)]
             case "chunks":
-                period = first.split * first.lanes
-                widths[0] = period * rng.choice((1, 1, 2, 3)) + edge * 8 // bits[0]
+                widths[0] = subject.layout.period(bits) * rng.choice((1, 1, 2, 3)) + edge * 8 // bits[0]
                 widths[1] = rng.choice((2, 3, 5))
             case "classes":
                 widths[-1] = CLASSES[deal % len(CLASSES)]
@@ -166,15 +156,6 @@ def _widths(
                 pass
     widths[-1] = max(2, widths[-1])
     return (min(padded_width(max(1, widths[0]), bits[0]), MAX_WIDTH), *(max(1, w) for w in widths[1:]))
-
-
-def _inputs_of(rng: Random, terms: int, bits: tuple[int, int, int]) -> int:
-    """A number of inputs that takes so many terms, or as many as come next: pieces of a tail share terms."""
-    rules = {"input_bits": bits[0], "activation_bits": bits[1], "weight_bits": bits[2]}
-    step = 8 // bits[0]
-    found = {n: plan((n, 1), 0, **rules).terms for n in range(step, 16 * terms + 300, step)}
-    nearest = min(t for t in found.values() if t >= terms)
-    return rng.choice([n for n, t in found.items() if t == nearest])
 
 
 def _fill(
@@ -194,9 +175,9 @@ def _fill(
     x = bulk.integers(0, 2 ** bits[0], (16, widths[0]))
     layers = []
     for layer, shape in enumerate(pairwise(widths)):
-        style, lean, pace = styles[(number + layer) % len(styles)], rng.choice(BIASES[1:]), rng.choice(SHIFTS)
+        style, lean, pace = styles[(number + layer) % len(styles)], rng.choice(BIASES[1:]), rng.choice(subject.shifts)
         if fitted:
-            style, lean, pace = rng.choice((style, "random", "random", "both ends")), "fitted", "fitted"
+            style, lean, pace = rng.choice((style, "random", "random", "both ends")), "fitted", subject.shifts[0]
         if is_full(number) and layer == len(widths) - 2:
             style = rng.choice(("rows of one sign", "ladder", "all max"))
         elif is_full(number) and layer == len(widths) - 3:
@@ -208,6 +189,7 @@ def _fill(
         sums = (x.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
         middle = np.clip(-np.median(sums, axis=0).astype(np.int64), -room, room)
         bias = middle if lean == "fitted" else _bias(bulk, lean, room)
+        bias = subject.layout.nudge(bulk, bias, weights, room, last=layer == len(widths) - 2)
         shift = None
         if layer < len(widths) - 2:
             spread = int(np.percentile(np.abs(sums + bias), 80))

@@ -1,17 +1,16 @@
 """What a run reached, and what it must have reached: a green run proves nothing until it counts."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 import numpy as np
 
 from fuzz.engine import networks
+from fuzz.engine.layouts import class_of
 from fuzz.engine.networks import Case
 from fuzz.engine.subject import Subject
-from trainer.encode import model_bytes, plan, plans
+from trainer.encode import model_bytes
 from trainer.integer import MAX_ACCUMULATOR, Int64, Network, Uint8
 
-TERM_CLASSES = ("1", "2", "3-4", "5-8", "9-13", "14-16", "17", "18-24", "25", "26-48", "49", "50+")
 BATCH_CLASSES = ("1", "2-7", "8", "9-15", "16", "17", "18-31", "32", "33", "34-254", "255", "256")
 ROW_CLASSES = ("1", "2-7", "8", "9-127", "128", "129", "130-255", "256", "257+")
 CLASS_CLASSES = ("2", "3-16", "17-127", "128", "129-254", "255", "256")
@@ -33,19 +32,10 @@ EVENTS = (
 )
 
 
-def class_of(value: int, classes: Iterable[str]) -> str:
-    """The range of this table that a number is in, such as 9-13."""
-    for text in classes:
-        low, _, high = text.rstrip("+").partition("-")
-        if int(low) <= value <= (int(high) if high else value if text[-1] == "+" else int(low)):
-            return text
-    raise ValueError(f"{value} is in none of {classes}")
-
-
 class Reached(Counter[tuple[str, str]]):
     """How often each class of each dimension was met."""
 
-    def model(self, case: Case) -> None:
+    def model(self, subject: Subject, case: Case) -> None:
         """Count what a case that was compared stands for."""
         network = case.network
         self.update(case.tags)
@@ -53,15 +43,8 @@ class Reached(Counter[tuple[str, str]]):
         self["bits", f"{network.input_bits}/{network.activation_bits}/{network.weight_bits}"] += 1
         self["classes", class_of(network.classes, CLASS_CLASSES)] += 1
         self["batch", class_of(len(case.samples), BATCH_CLASSES)] += 1
-        for number, p in enumerate(plans(network)):
-            where = "inputs" if number == 0 else "hidden"
-            self[f"terms of {p.lanes} lanes, {where}", class_of(p.terms, TERM_CLASSES)] += 1
-            if number < len(network.layers) - 1:
-                self["rows", class_of(p.rows, ROW_CLASSES)] += 1
-            edge = {0: "multiple of lanes", 1: "one more", p.lanes - 1: "one less"}.get(p.inputs % p.lanes, "other")
-            self["width", edge] += 1
-        tail = plans(network)[0]
-        self["tail", _tail(tail.whole, tail.rest, tail.merged)] += 1
+        self.update(("rows", class_of(rows, ROW_CLASSES)) for rows in network.widths[1:-1])
+        self.update(subject.layout.classes(network))
         self._events(case)
 
     def _events(self, case: Case) -> None:
@@ -105,17 +88,6 @@ def _order(value: str) -> tuple[bool, int, str]:
     return (not head.isdigit(), int(head) if head.isdigit() else 0, value)
 
 
-def _tail(whole: int, rest: int, merged: int) -> str:
-    if rest == 0:
-        return "none"
-    return ("chunks and " if whole else "only ") + (
-        "a tail of merged pieces" if merged > 1 else "a tail of lone pieces"
-    )
-
-
-TAILS = ("none", *(f"{a}a tail of {b} pieces" for a in ("chunks and ", "only ") for b in ("merged", "lone")))
-
-
 def accumulators(network: Network, samples: Uint8) -> list[Int64]:
     """Every layer's sums, as `integer.logits` has them on the way: int64, shape (n, outputs) each."""
     x, sums = samples.astype(np.int64), []
@@ -130,9 +102,6 @@ def accumulators(network: Network, samples: Uint8) -> list[Int64]:
 
 def wanted_of_models(subject: Subject) -> dict[str, tuple[str, ...]]:
     """What a thousand models must have reached."""
-    bits = [{"input_bits": a, "activation_bits": b, "weight_bits": w} for a, b, w in subject.triples]
-    lanes = {plan((8, 1), 0, **triple).lanes for triple in bits}
-    later = {plan((8, 8, 8), 1, **triple).lanes for triple in bits}
     zeros = any(0 in subject.levels(w) for _, _, w in subject.triples)
     styles = [s for s in networks.STYLES if zeros or s not in ("sparse", "single", "zero")]
     return {
@@ -141,15 +110,12 @@ def wanted_of_models(subject: Subject) -> dict[str, tuple[str, ...]]:
         "classes": CLASS_CLASSES,
         "batch": BATCH_CLASSES,
         "rows": ROW_CLASSES,
-        "width": ("multiple of lanes", "one more", "one less", "other"),
-        "tail": TAILS,
         "weights": tuple(styles),
         "biases": networks.BIASES,
-        "shift": networks.SHIFTS,
+        "shift": subject.shifts,
         "samples": networks.FEATURES,
         "mask": networks.MASKS,
         "near": ("twins", "tie", "one more", "one less", "free"),
         "event": tuple(event for event in EVENTS if event not in subject.never),
-        **{f"terms of {k} lanes, inputs": TERM_CLASSES for k in sorted(lanes)},
-        **{f"terms of {k} lanes, hidden": TERM_CLASSES for k in sorted(later)},
+        **subject.layout.wanted(subject.triples),
     }

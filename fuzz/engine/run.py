@@ -50,9 +50,9 @@ def one_model(subject: Subject, engine: Engine, seed: int, number: int, reached:
     except AssertionError as error:
         if failure_of(subject, engine, case) is None:
             raise
-        small = shrink(case, lambda c: failure_of(subject, engine, c) is not None)
+        small = shrink(case, lambda c: failure_of(subject, engine, c) is not None, blank=subject.blank)
         raise AssertionError(f"{error}\n{story(subject, engine, small)}") from error
-    reached.model(case)
+    reached.model(subject, case)
 
 
 def one_mutant(subject: Subject, engine: Engine, seed: int, number: int, reached: Reached) -> None:
@@ -99,7 +99,7 @@ def wanted(subject: Subject) -> dict[str, tuple[str, ...]]:
         "mutations refused": tuple(kind for kind in MUTATIONS if kind not in never_refused),
         "mutations accepted": ACCEPTABLE,
         "refusal": tuple(sorted(subject.reasons)),
-        "decoder's fault": ("without input is not zero", "with input is zero", "can reach", "the header asks for"),
+        "decoder's fault": subject.faults,
         "misuse": ("length", "mask", "samples", "short", "many"),
         "predict without a model": ("returns", "reverts"),
     }

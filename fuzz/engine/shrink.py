@@ -1,4 +1,4 @@
-"""Makes a failing case small: fewer samples, layers, neurons and inputs, and zeros, as long as it still fails."""
+"""Makes a failing case small: fewer samples, layers, neurons, inputs, and plain weights, as long as it still fails."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,12 +10,12 @@ from trainer.errors import AssayError
 from trainer.integer import Network
 
 
-def shrink(case: Case, fails: Callable[[Case], bool], *, tries: int = 2000) -> Case:
+def shrink(case: Case, fails: Callable[[Case], bool], *, blank: int = 0, tries: int = 2000) -> Case:
     """The smallest case that was found to fail, by taking the first smaller one again and again."""
     progress = True
     while progress and tries > 0:
         progress = False
-        for smaller in candidates(case):
+        for smaller in candidates(case, blank):
             tries -= 1
             if tries <= 0:
                 break
@@ -29,8 +29,8 @@ def shrink(case: Case, fails: Callable[[Case], bool], *, tries: int = 2000) -> C
     return case
 
 
-def candidates(case: Case) -> Iterator[Case]:
-    """Smaller cases, the smallest first."""
+def candidates(case: Case, blank: int = 0) -> Iterator[Case]:
+    """Smaller cases, the smallest first; `blank` is the plainest weight."""
     count, network = len(case.samples), case.network
     for size in {1, count // 2, count - 1} - {0, count}:
         for start in (0, count - size):
@@ -52,9 +52,9 @@ def candidates(case: Case) -> Iterator[Case]:
         if layer.shift:
             yield _with(case, number, shift=0)
         for half in (slice(None), slice(0, len(layer.weights) // 2), slice(len(layer.weights) // 2, None)):
-            if layer.weights[half].any():
+            if (layer.weights[half] != blank).any():
                 weights = layer.weights.copy()
-                weights[half] = 0
+                weights[half] = blank
                 yield _with(case, number, weights=weights)
     if case.samples.any():
         yield replace(case, samples=np.zeros_like(case.samples))

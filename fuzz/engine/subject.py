@@ -1,6 +1,6 @@
 """What is fuzzed: an engine behind its public interface, and the Python that it must agree with.
 
-A second engine is a second `Subject`. Nothing else in this folder knows which one it is looking at.
+An engine is a `Subject`. Nothing else in this folder knows which one it is looking at.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,13 @@ import numpy as np
 from eth_abi import decode as abi_decode
 from eth_hash.auto import keccak
 
+from fuzz.engine.layouts import Binary, Dense, Layout
 from fuzz.native import MUCH_GAS, Answer, Image, Native, image
 from trainer import encode as encoding
-from trainer.chain import deploy_engine
+from trainer.chain import deploy_binary_engine, deploy_engine
 from trainer.encode import encode, pack_samples
 from trainer.errors import EncodingError
-from trainer.integer import INPUT_BITS, WEIGHT_BITS, Int64, Network, Uint8, quantum
+from trainer.integer import BINARY, INPUT_BITS, MAX_WIDTH, WEIGHT_BITS, Int64, Network, Uint8, quantum
 
 SIGNATURES = {
     "validate": "validate(bytes,uint256,uint256,uint256)",
@@ -65,11 +66,13 @@ class Engine:
             self.answer("validate", encode(network), sample_bytes, network.input_bits, network.classes)
         )
 
-    def predict(self, network: Network, samples: Uint8, mask: int | None = None) -> bytes:
+    def words(self, model: bytes, samples: bytes, mask: int) -> bytes:
         """The words that `predict` returns, joined: byte j is the class of sample j."""
+        return words_of(self.answer("predict", model + samples, len(model), mask))
+
+    def predict(self, network: Network, samples: Uint8, mask: int | None = None) -> bytes:
         mask = (1 << len(samples)) - 1 if mask is None else mask
-        model = encode(network)
-        return words_of(self.answer("predict", model + pack_samples(samples, network.input_bits), len(model), mask))
+        return self.words(encode(network), pack_samples(samples, network.input_bits), mask)
 
     def logits(self, network: Network, samples: Uint8, index: int) -> list[int]:
         output = self.answer("logits", encode(network), pack_samples(samples, network.input_bits), index)
@@ -90,17 +93,38 @@ class Subject:
 
     triples: bits of inputs, activations, weights that a network may have.
     levels:  the weights there are at a number of bits, ascending.
+    stored:  at a number of bits, the fields that are weights.
+    layout:  how its files lie, and the edges of its kernels.
+    shifts:  kinds of shifts; the first is that of fitted networks.
     reasons: every reason that the engine gives.
+    faults:  parts of what the decoder says of files, all of which must occur.
     deploy:  puts the engine into titanoboa's environment.
+    wide_inputs, wide_layers: widths that few networks can have.
     never:   events of `reached.py` that its networks cannot bring about.
     """
 
     name: str
     triples: tuple[tuple[int, int, int], ...]
     levels: Callable[[int], Int64]
+    stored: Callable[[int], range]
+    layout: Layout
+    shifts: tuple[str, ...]
     reasons: frozenset[str]
+    faults: tuple[str, ...]
     deploy: Callable[[], Any]
+    wide_inputs: tuple[int, ...]
+    wide_layers: tuple[int, ...]
     never: frozenset[str] = frozenset()
+
+    @property
+    def bits(self) -> tuple[tuple[int, ...], ...]:
+        """The numbers of bits that inputs, activations and weights may have."""
+        return tuple(tuple(sorted(set(values))) for values in zip(*self.triples, strict=True))
+
+    @property
+    def blank(self) -> int:
+        """The plainest weight."""
+        return int(min(self.levels(self.triples[0][2]).tolist(), key=lambda level: (abs(level), -level)))
 
     # what the engine is compared with; all engines share it as long as the header says which one is meant
     def encode(self, network: Network) -> bytes:
@@ -117,7 +141,7 @@ class Subject:
         return encoding.cost(network)
 
 
-REASONS = frozenset(
+SHARED_REASONS = frozenset(
     "engine: " + text
     for text in (
         "model too short",
@@ -138,7 +162,6 @@ REASONS = frozenset(
         "other number of classes",
         "sample costs too much",
         "wrong length",
-        "lanes not canonical",
         "accumulator too large",
         "not whole samples",
         "too many samples",
@@ -146,20 +169,46 @@ REASONS = frozenset(
         "no such sample",
     )
 )
+SHARED_FAULTS = ("can reach", "the header asks for")
 
 
 def _symmetric(bits: int) -> Int64:
     return np.arange(-quantum(bits), quantum(bits) + 1)
 
 
+def _signs(bits: int) -> Int64:
+    return np.array([-1, 1])
+
+
 DENSE = Subject(
     name="dense",
     triples=tuple(product(INPUT_BITS, INPUT_BITS, WEIGHT_BITS)),
     levels=_symmetric,
-    reasons=REASONS,
+    stored=lambda bits: range(1, 1 << bits),
+    layout=Dense(),
+    shifts=("fitted", "0", "31", "any"),
+    reasons=SHARED_REASONS | {"engine: lanes not canonical"},
+    faults=("without input is not zero", "with input is zero", *SHARED_FAULTS),
     deploy=deploy_engine,
+    wide_inputs=(4096, 4088, 3584, 2048, 1030),
+    wide_layers=(3000, 2800, 2500, 2049, 1025),
 )
-SUBJECTS = {subject.name: subject for subject in (DENSE,)}
+BINARY_ENGINE = Subject(
+    name="binary",
+    triples=((1, 1, BINARY),),
+    levels=_signs,
+    stored=lambda _: range(2),
+    layout=Binary(),
+    shifts=("0",),
+    reasons=SHARED_REASONS | {"engine: unused bits not zero"},
+    faults=("behind the last weight is not zero", *SHARED_FAULTS),
+    deploy=deploy_binary_engine,
+    wide_inputs=(MAX_WIDTH, MAX_WIDTH, 3904, 3584, 2048, 3073),
+    wide_layers=(MAX_WIDTH, 3841, 3840, 3073, 3072, 2305, 1601),
+    # nothing is between 0 and 1; that many weights take too long, one by one
+    never=frozenset({"activation is between", "file above 100 KiB"}),
+)
+SUBJECTS = {subject.name: subject for subject in (DENSE, BINARY_ENGINE)}
 
 
 @cache
