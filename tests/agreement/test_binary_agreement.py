@@ -1,4 +1,7 @@
-"""The binary engine, `trainer.integer` and JAX compute the same bits: on every kernel, slot, set, lane and layer."""
+"""The binary engine, `trainer.integer` and JAX compute the same bits: on every kernel, slot, set, lane and layer.
+
+On revm, which `test_titanoboa_gives_the_same` and `fuzz/engine/test_engine.py` hold against titanoboa's machine.
+"""
 
 from dataclasses import replace
 
@@ -7,10 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from fuzz.engine.subject import Engine
 from tests.agreement.test_mutated_encodings import check as check_model
 from tests.agreement.test_mutated_encodings import mutate
 from tests.binary_strategies import binary_network, binary_networks
-from tests.contracts.binary_fixtures import BinaryEngine
+from tests.contracts.binary_fixtures import BinaryEngine, native
 from tests.strategies import groups, random_group
 from trainer import integer, integer_jax
 from trainer.encode import classes_of, decode, encode
@@ -19,11 +23,11 @@ from trainer.integer import Network, Uint8
 
 
 @pytest.fixture(scope="module")
-def engine() -> BinaryEngine:
-    return BinaryEngine()
+def engine() -> Engine:
+    return native()
 
 
-def check(engine: BinaryEngine, network: Network, samples: Uint8, mask: int | None = None) -> None:
+def check(engine: Engine, network: Network, samples: Uint8, mask: int | None = None) -> None:
     count = len(samples)
     mask = (1 << count) - 1 if mask is None else mask
     chosen = np.array([mask >> i & 1 for i in range(count)], np.uint8)
@@ -32,9 +36,22 @@ def check(engine: BinaryEngine, network: Network, samples: Uint8, mask: int | No
     assert not answer[count:].any()
 
 
-@settings(max_examples=30)
+def test_titanoboa_gives_the_same(engine: Engine) -> None:
+    """Kernels of a full set, of a half and of one sample, with words, a quarter and several slots, on both machines."""
+    slow = BinaryEngine()
+    for widths in ((16, 20, 7), (840, 70, 3)):
+        network = binary_network(widths)
+        samples = random_group(network, 17)
+        assert slow.validate(network) == engine.validate(network)
+        for mask in (2**17 - 1, 0b1011, 1 << 12):
+            assert slow.predict(network, samples, mask) == engine.predict(network, samples, mask)
+    small = binary_network((16, 5, 3))
+    samples = random_group(small, 2)
+    assert slow.logits(small, samples, 1) == engine.logits(small, samples, 1)
+
+
 @given(data=st.data(), network=binary_networks(max_layers=5))
-def test_classes_are_the_same(engine: BinaryEngine, data: st.DataObject, network: Network) -> None:
+def test_classes_are_the_same(engine: Engine, data: st.DataObject, network: Network) -> None:
     samples = data.draw(groups(network, max_samples=20))
     expected = integer.predict(network, samples)
     engine.validate(network)
@@ -51,19 +68,15 @@ def test_jax_agrees(data: st.DataObject, network: Network) -> None:
     assert np.array_equal(integer_jax.predict(network, samples), integer.predict(network, samples))
 
 
-@settings(max_examples=30)
 @given(data=st.data(), network=binary_networks(max_bytes=10, max_width=12))
-def test_logits_are_the_same(engine: BinaryEngine, data: st.DataObject, network: Network) -> None:
+def test_logits_are_the_same(engine: Engine, data: st.DataObject, network: Network) -> None:
     samples = data.draw(groups(network))
     index = data.draw(st.integers(0, len(samples) - 1))
     assert engine.logits(network, samples, index) == integer.logits(network, samples)[index].tolist()
 
 
-@settings(max_examples=30)
 @given(data=st.data(), network=binary_networks(max_layers=3))
-def test_one_more_on_a_tied_logit_decides_the_class(
-    engine: BinaryEngine, data: st.DataObject, network: Network
-) -> None:
+def test_one_more_on_a_tied_logit_decides_the_class(engine: Engine, data: st.DataObject, network: Network) -> None:
     """Every logit is exact: with all of them made equal, one unit more wins, and a tie is class 0."""
     sample = data.draw(groups(network, max_samples=1))
     place = data.draw(st.integers(0, 15))
@@ -87,7 +100,7 @@ def test_one_more_on_a_tied_logit_decides_the_class(
 @pytest.mark.parametrize(
     "size", [*range(1, 14), 31, 32, 33, 39, 40, 41, 63, 64, 65, 72, 73, 95, 96, 97, 98, 104, 105, 192, 200, 232, 512]
 )
-def test_every_number_of_words(engine: BinaryEngine, size: int) -> None:
+def test_every_number_of_words(engine: Engine, size: int) -> None:
     """As bytes of a sample: quarters, parts of a word, one to three words, and several slots of them."""
     network = binary_network((8 * size, 3, 4), seed=size)
     samples = random_group(network, 18)
@@ -96,7 +109,7 @@ def test_every_number_of_words(engine: BinaryEngine, size: int) -> None:
 
 
 @pytest.mark.parametrize("hidden", [1, 7, 8, 9, 16, 17, 63, 64, 65, 128, 255, 256, 257, 320, 328, 768, 830, 832, 833])
-def test_every_number_of_neurons(engine: BinaryEngine, hidden: int) -> None:
+def test_every_number_of_neurons(engine: Engine, hidden: int) -> None:
     """Activations gathered into quarters, parts of a word, words and slots; several parts of rows."""
     network = binary_network((16, hidden, 5), seed=hidden)
     samples = random_group(network, 17)
@@ -105,7 +118,7 @@ def test_every_number_of_neurons(engine: BinaryEngine, hidden: int) -> None:
 
 
 @pytest.mark.parametrize("inputs", [8, 64, 72, 256, 264, 784, 832, 840, 4096])
-def test_every_input_counts(engine: BinaryEngine, inputs: int) -> None:
+def test_every_input_counts(engine: Engine, inputs: int) -> None:
     """One input, or all but one, differs from a row of all +1 or all -1: the count is exactly one, or one less."""
     weights = np.ones((inputs, 2), np.int64)
     weights[:, 1] = -1
@@ -127,17 +140,19 @@ def _single(weights: integer.Int64, bias: integer.Int64) -> Network:
     return Network(layers=(layer,), input_bits=1, activation_bits=1, weight_bits=1)
 
 
-@pytest.mark.parametrize("inputs", [8, 256, 784, 1000])
-def test_a_threshold_is_exact(engine: BinaryEngine, inputs: int) -> None:
+@pytest.mark.parametrize("inputs", [8, 256, 784, 1000, 4096])
+def test_a_threshold_is_exact(engine: Engine, inputs: int) -> None:
     """Neurons whose threshold is one more and one less than the count, none, and all of them; also far beyond."""
     rng = np.random.default_rng(inputs)
     far = 2**24 - 1 - inputs
     samples = rng.integers(0, 2, (16, inputs), dtype=np.uint8)
     samples[1], samples[2] = 0, 1
     w = rng.choice(np.array([-1, 1], np.int64), (inputs, 1))
-    sums = samples.astype(np.int64) @ w
     # where a stored threshold would change its bits
     turns = np.array([-1, 0, 1, 4096, 4097, 4098, 8191, 8192, 8193, 2**16, 2**16 + 1]) - int((w > 0).sum())
+    # every input differs from the row, then none
+    samples[3], samples[4] = w[:, 0] < 0, w[:, 0] > 0
+    sums = samples.astype(np.int64) @ w
     bias = np.concatenate([-sums[:, 0], 1 - sums[:, 0], [far, -far], turns])
     hidden = integer.Layer(weights=np.repeat(w, len(bias), axis=1), bias=bias, shift=0)
     # each class asks for one neuron
@@ -151,7 +166,7 @@ def test_a_threshold_is_exact(engine: BinaryEngine, inputs: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 15, 16, 17, 24, 25, 31, 32, 33, 47, 48, 49, 100, 255, 256])
-def test_every_size_of_a_batch(engine: BinaryEngine, count: int) -> None:
+def test_every_size_of_a_batch(engine: Engine, count: int) -> None:
     network = binary_network((72, 20, 7))
     samples = random_group(network, count)
     rng = np.random.default_rng(count)
@@ -161,7 +176,7 @@ def test_every_size_of_a_batch(engine: BinaryEngine, count: int) -> None:
 
 
 @pytest.mark.parametrize("place", range(16))
-def test_samples_do_not_disturb_each_other(engine: BinaryEngine, place: int) -> None:
+def test_samples_do_not_disturb_each_other(engine: Engine, place: int) -> None:
     """Ones among zeros and zeros among ones, with rows of +1 and of -1: full lanes beside empty ones."""
     network = binary_network((832, 40, 6), seed=place)
     first = network.layers[0]
@@ -175,7 +190,7 @@ def test_samples_do_not_disturb_each_other(engine: BinaryEngine, place: int) -> 
         check(engine, network, samples, 0xFFFF ^ 1 << place)
 
 
-def test_an_old_set_leaves_nothing_behind(engine: BinaryEngine) -> None:
+def test_an_old_set_leaves_nothing_behind(engine: Engine) -> None:
     """A full set of ones, then one of fewer samples, through layers of every kind of input."""
     network = binary_network((840, 30, 300, 5, 840, 4))
     samples = np.ones((21, 840), np.uint8)
@@ -185,26 +200,34 @@ def test_an_old_set_leaves_nothing_behind(engine: BinaryEngine) -> None:
 
 
 @pytest.mark.parametrize("layers", range(1, 8))
-def test_every_number_of_layers(engine: BinaryEngine, layers: int) -> None:
+def test_every_number_of_layers(engine: Engine, layers: int) -> None:
     network = binary_network((48, *[70 - 9 * i for i in range(layers - 1)], 6), seed=layers)
     check(engine, network, random_group(network, 33))
 
 
-def test_the_most_classes(engine: BinaryEngine) -> None:
+def test_the_most_classes(engine: Engine) -> None:
     network = binary_network((64, 256))
     samples = random_group(network, 40)
     assert len(set(integer.predict(network, samples))) > 5
     check(engine, network, samples)
 
 
-def test_encodings_come_back(engine: BinaryEngine) -> None:
+def test_a_file_of_most_of_what_fits(engine: Engine) -> None:
+    """Rows that begin beyond 64 KiB, and a last layer behind them."""
+    network = binary_network((1600, 560, 60))
+    assert len(encode(network)) > 118_000
+    check(engine, network, random_group(network, 17))
+    check(engine, network, random_group(network, 9), 1 << 8)
+
+
+def test_encodings_come_back() -> None:
     for widths in ((8, 2), (784, 128, 10), (24, 1, 17, 3)):
         model = encode(binary_network(widths))
         assert encode(decode(model)) == model
 
 
 @given(data=st.data(), network=binary_networks(max_layers=3, max_bytes=12, max_width=20, max_classes=4))
-def test_mutated_models_are_refused_or_agreed_on(engine: BinaryEngine, data: st.DataObject, network: Network) -> None:
+def test_mutated_models_are_refused_or_agreed_on(engine: Engine, data: st.DataObject, network: Network) -> None:
     model = encode(network)
     for _ in range(3):
         mutant = mutate(data, model)
@@ -216,7 +239,7 @@ def test_mutated_models_are_refused_or_agreed_on(engine: BinaryEngine, data: st.
 
 
 @given(garbage=st.binary(max_size=200), network=binary_networks(max_layers=1, max_bytes=1, max_classes=2))
-def test_garbage_is_refused_and_never_hangs(engine: BinaryEngine, garbage: bytes, network: Network) -> None:
+def test_garbage_is_refused_and_never_hangs(engine: Engine, garbage: bytes, network: Network) -> None:
     assert not check_model(engine, b"ASAY\x02" + garbage, network)
     header = encode(network)[:32]
     engine.call("predict", header + garbage, 32, 1, gas=30_000_000)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzz.engine.subject import Engine as NativeEngine
 from tests.contracts.engine_fixtures import Engine
 from tests.strategies import networks
 from trainer import integer
@@ -55,7 +56,7 @@ def mutate(data: st.DataObject, model: bytes) -> bytes:
     return bytes(out)
 
 
-def check(engine: Engine, model: bytes, original: Network) -> bool:
+def check(engine: Engine | NativeEngine, model: bytes, original: Network) -> bool:
     """Whether both halves accept the model; fails where they differ."""
     # asked for what the header itself says, so that only the encoding can be at fault
     sample_bytes = original.widths[0] * original.input_bits // 8

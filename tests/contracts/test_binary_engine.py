@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import generate_binary
+from fuzz.engine.subject import Engine
 from tests.binary_strategies import binary_network, binary_networks
-from tests.contracts.binary_fixtures import BinaryEngine
+from tests.contracts.binary_fixtures import native
 from tests.contracts.engine_fixtures import CONTRACTS, deployer
 from tests.strategies import random_group, random_network
 from trainer import encode as encoding
+from trainer.chain import deploy_binary_engine
 from trainer.encode import classes_of, encode, pack_samples
 from trainer.errors import EncodingError
 from trainer.header import MAX_COST
@@ -28,8 +30,8 @@ LAST = 32 + 11 * (4 + 3)
 
 
 @pytest.fixture(scope="module")
-def engine() -> BinaryEngine:
-    return BinaryEngine()
+def engine() -> Engine:
+    return native()
 
 
 def patched(at: int, value: int) -> bytes:
@@ -63,7 +65,7 @@ def test_the_committed_source_is_what_the_generator_writes() -> None:
     assert Path(generate_binary.TARGET).read_text() == generate_binary.generate()
 
 
-def test_a_model_is_accepted_with_its_cost(engine: BinaryEngine) -> None:
+def test_a_model_is_accepted_with_its_cost(engine: Engine) -> None:
     assert engine.validate(NETWORK) == encoding.cost(NETWORK)
     assert int.from_bytes(engine.answer("cost", MODEL)) == encoding.cost(NETWORK)
 
@@ -115,7 +117,7 @@ def test_a_model_is_accepted_with_its_cost(engine: BinaryEngine) -> None:
         ),
     ],
 )
-def test_what_is_not_a_model_is_refused(engine: BinaryEngine, model: bytes, reason: str) -> None:
+def test_what_is_not_a_model_is_refused(engine: Engine, model: bytes, reason: str) -> None:
     asked = ASKED
     if model[13:15] == b"\0\1":
         # as many classes as the header says
@@ -138,12 +140,12 @@ def test_what_is_not_a_model_is_refused(engine: BinaryEngine, model: bytes, reas
     ],
 )
 def test_a_model_for_other_data_is_refused(
-    engine: BinaryEngine, sample_bytes: int, bits: int, classes: int, reason: str
+    engine: Engine, sample_bytes: int, bits: int, classes: int, reason: str
 ) -> None:
     assert engine.call("validate", MODEL, sample_bytes, bits, classes).reason == reason
 
 
-def test_a_model_that_costs_too_much_is_refused(engine: BinaryEngine) -> None:
+def test_a_model_that_costs_too_much_is_refused(engine: Engine) -> None:
     model = header((4096, 4096, 4096, 3))
     assert int.from_bytes(engine.answer("cost", model)) > MAX_COST
     assert engine.call("validate", model, 512, 1, 3).reason == "engine: sample costs too much"
@@ -151,7 +153,7 @@ def test_a_model_that_costs_too_much_is_refused(engine: BinaryEngine) -> None:
 
 @pytest.mark.parametrize("inputs", [8, 72, 256, 1000, 4096])
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_the_accumulator_bound_is_exact(engine: BinaryEngine, inputs: int, sign: int) -> None:
+def test_the_accumulator_bound_is_exact(engine: Engine, inputs: int, sign: int) -> None:
     """Inputs + |b| may be 2**24 - 1 and no more: the ones of every row are counted right."""
     weights = np.random.default_rng(inputs).choice(np.array([-1, 1], np.int64), (inputs, 3))
     weights[:, 2] = 1
@@ -169,7 +171,7 @@ def test_the_accumulator_bound_is_exact(engine: BinaryEngine, inputs: int, sign:
 
 @settings(max_examples=40)
 @given(data=st.data(), network=binary_networks(max_bytes=40, max_width=20, max_layers=3))
-def test_exactly_the_masked_samples_are_answered(engine: BinaryEngine, data: st.DataObject, network: Network) -> None:
+def test_exactly_the_masked_samples_are_answered(engine: Engine, data: st.DataObject, network: Network) -> None:
     count = data.draw(st.one_of(st.integers(1, 40), st.sampled_from([16, 17, 31, 32, 33, 64, 100, 255, 256])))
     samples = random_group(network, count)
     mask = data.draw(st.integers(0, (1 << count) - 1)) & data.draw(st.integers(0, (1 << count) - 1))
@@ -180,7 +182,7 @@ def test_exactly_the_masked_samples_are_answered(engine: BinaryEngine, data: st.
     assert not answer[count:].any()
 
 
-def test_one_sample_costs_a_fraction_of_a_set(engine: BinaryEngine) -> None:
+def test_one_sample_costs_a_fraction_of_a_set(engine: Engine) -> None:
     network = binary_network((784, 64, 10))
     model, packed = encode(network), pack_samples(random_group(network, 256), 1)
     nothing, one, set_ = (
@@ -190,7 +192,7 @@ def test_one_sample_costs_a_fraction_of_a_set(engine: BinaryEngine) -> None:
     assert 3 * (one - nothing) < set_ - nothing
 
 
-def test_a_multiply_add_is_as_cheap_as_promised(engine: BinaryEngine) -> None:
+def test_a_multiply_add_is_as_cheap_as_promised(engine: Engine) -> None:
     """What a second set of 16 samples adds, as most of `bench/gas.py` measures."""
     network = binary_network((784, 128, 10))
     model, packed = encode(network), pack_samples(random_group(network, 32), 1)
@@ -209,16 +211,16 @@ def test_a_multiply_add_is_as_cheap_as_promised(engine: BinaryEngine) -> None:
         (257, 0, "engine: too many samples"),
     ],
 )
-def test_a_mask_must_fit_the_samples(engine: BinaryEngine, count: int, mask: int, reason: str) -> None:
+def test_a_mask_must_fit_the_samples(engine: Engine, count: int, mask: int, reason: str) -> None:
     assert engine.call("predict", MODEL + bytes(3 * count), len(MODEL), mask).reason == reason
 
 
-def test_an_empty_mask_has_an_empty_answer(engine: BinaryEngine) -> None:
+def test_an_empty_mask_has_an_empty_answer(engine: Engine) -> None:
     for count in (0, 1, 32, 33, 256):
         assert engine.words(MODEL, bytes(3 * count), 0) == bytes(-(-count // 32) * 32)
 
 
-def test_samples_must_be_whole(engine: BinaryEngine) -> None:
+def test_samples_must_be_whole(engine: Engine) -> None:
     for size in (4, 2, 1):
         assert engine.call("predict", MODEL + bytes(size), len(MODEL), 1).reason == "engine: not whole samples"
     for size in (len(MODEL) + 1, len(MODEL) - 1, len(MODEL) + 4, 2**256 - 1):
@@ -227,7 +229,7 @@ def test_samples_must_be_whole(engine: BinaryEngine) -> None:
     assert engine.call("logits", MODEL, bytes(3), 1).reason == "engine: no such sample"
 
 
-def test_predict_and_cost_refuse_what_has_no_header(engine: BinaryEngine) -> None:
+def test_predict_and_cost_refuse_what_has_no_header(engine: Engine) -> None:
     assert engine.call("predict", MODEL[:31], 31, 0).reason == "engine: model too short"
     assert engine.call("logits", MODEL[:31], bytes(3), 0).reason == "engine: model too short"
     assert engine.call("cost", MODEL[:31]).reason == "engine: model too short"
@@ -238,7 +240,7 @@ def test_predict_and_cost_refuse_what_has_no_header(engine: BinaryEngine) -> Non
 
 @settings(max_examples=20)
 @given(network=binary_networks(max_bytes=250, max_width=100, max_layers=5, max_classes=40))
-def test_no_sample_costs_more_than_the_bound(engine: BinaryEngine, network: Network) -> None:
+def test_no_sample_costs_more_than_the_bound(engine: Engine, network: Network) -> None:
     """Also not the last one of the largest batch, which is the most there is to copy."""
     model, bound = encode(network), encoding.cost(network)
     sample_bytes = network.widths[0] // 8
@@ -248,11 +250,22 @@ def test_no_sample_costs_more_than_the_bound(engine: BinaryEngine, network: Netw
     assert engine.call("predict", model + full, len(model), 1 << (count - 1), gas=bound).reason is None
 
 
+@pytest.mark.parametrize("inputs", [8, 832, 1600, 3832, 3904, 4056, 4096])
+def test_the_bound_holds_in_the_longest_payload(engine: Engine, inputs: int) -> None:
+    """The smallest network in the largest batch: the payload that the engine copies is most of the gas."""
+    network = binary_network((inputs, 2))
+    model, bound = encode(network), encoding.cost(network)
+    count = min(256, (126_976 - len(model)) // (inputs // 8))
+    for place in (count - 1, count - 2, count // 2):
+        done = engine.call("predict", model + bytes(count * inputs // 8), len(model), 1 << place, gas=bound)
+        assert (done.reason, done.halted) == (None, "")
+
+
 @pytest.mark.parametrize(
     "widths",
     [(64, 32, 10), (784, 32, 10), (784, 128, 10), (4096, 40, 10), (8, 48, 48, 48, 48, 5), (8, 2), (848, 300, 9)],
 )
-def test_the_bound_is_near_the_gas(engine: BinaryEngine, widths: tuple[int, ...]) -> None:
+def test_the_bound_is_near_the_gas(engine: Engine, widths: tuple[int, ...]) -> None:
     network = binary_network(widths)
     bound, model = encoding.cost(network), encode(network)
     packed = pack_samples(random_group(network, 2), 1)
@@ -260,7 +273,7 @@ def test_the_bound_is_near_the_gas(engine: BinaryEngine, widths: tuple[int, ...]
     assert measured <= bound <= 1.5 * measured
 
 
-def test_many_short_rows_cost_less_than_an_audit_may(engine: BinaryEngine) -> None:
+def test_many_short_rows_cost_less_than_an_audit_may(engine: Engine) -> None:
     """They cost the most gas for their bytes."""
     most = header((8, 4096, 2, 4096, 2, 2800, 2, 2))
     assert 0.9 * MAX_COST <= int.from_bytes(engine.answer("cost", most)) <= MAX_COST
@@ -285,14 +298,15 @@ def run(engine: IEngine, model: Bytes[61440], samples: Bytes[61440], size: uint2
 """
 
 
-def test_another_contract_can_call_it(engine: BinaryEngine) -> None:
+def test_another_contract_can_call_it() -> None:
     """As the market does, with the reasons of refusals passed on."""
     samples = random_group(NETWORK, 2)
+    address = deploy_binary_engine().address
     caller = boa.loads(CALLER)
-    word = caller.run(engine.contract.address, MODEL, pack_samples(samples, 1), 3, 3)
+    word = caller.run(address, MODEL, pack_samples(samples, 1), 3, 3)
     assert classes_of(word, 2).tolist() == predict(NETWORK, samples).tolist()
     with boa.reverts("engine: wrong length"):
-        caller.run(engine.contract.address, MODEL + b"\0", pack_samples(samples, 1), 3, 3)
+        caller.run(address, MODEL + b"\0", pack_samples(samples, 1), 3, 3)
 
 
 def test_every_reason_of_the_source_is_short_and_named() -> None:
