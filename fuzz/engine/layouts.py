@@ -11,7 +11,7 @@ import numpy as np
 from trainer import encode_binary
 from trainer.encode import Plan, plan, plans
 from trainer.header import HEADER, LIFT
-from trainer.integer import Int64, Layer, Network
+from trainer.integer import MAX_WIDTH, Int64, Layer, Network
 
 Bits = tuple[int, int, int]
 """Of inputs, activations, weights."""
@@ -218,11 +218,13 @@ class Binary:
     def nudge(self, bulk: np.random.Generator, bias: Int64, weights: Int64, room: Int64, *, last: bool) -> Int64:
         """Thresholds c around none and all of the inputs, and where lanes of 13 bits end: c = b + the ones of a row.
 
-        In the last layer as far from zero as they may be.
+        In the last layer as far from zero as they may be; of 4096 inputs, which alone reach a clamp, all at it.
         """
         if last:
             return bulk.choice(np.array([-1, 1]), len(bias)) * room if bulk.random() < 0.5 else bias
         n = len(weights)
+        if n == MAX_WIDTH:
+            return bulk.choice(np.array([n - 1, *[n] * 8, n + 1]), len(bias)) - (weights > 0).sum(axis=0)
         edges = np.array([-1, 0, 1, n - 1, n, n, n + 1, 4095, 4096, 4097, 4098, 8190, 8191, 8192, 8193, 2**16 + 1])
         moved = np.clip(bulk.choice(edges, len(bias)) - (weights > 0).sum(axis=0), -room, room)
         return np.where(bulk.random(len(bias)) < 0.2, moved, bias)

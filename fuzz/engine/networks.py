@@ -74,7 +74,7 @@ def make_case(subject: Subject, rng: Random, number: int, *, small: bool = False
     """Case `number`; `small` keeps the model to a few hundred bytes."""
     tags: list[tuple[str, str]] = []
     network = make_network(subject, rng, number, tags, small=small)
-    samples = make_samples(network, rng, number, tags)
+    samples = make_samples(subject, network, rng, number, tags)
     mask = make_mask(rng, len(samples), number, tags)
     network = level(twin(network, samples, rng, tags), samples, mask, rng, tags)
     return Case(network, samples, mask, tuple(tags))
@@ -92,6 +92,8 @@ def make_network(
     if count == 1:
         bits = next(t for t in subject.triples if t == (bits[0], bits[0], bits[2]))
     giant = not small and number % 20 == 19
+    if giant and number // 20 % 3 == 0:
+        count = min(count, subject.layers_behind_wide_inputs)
     if is_full(number):
         bits = rng.choice([t for t in subject.triples if t[0] == t[1] == t[2]] or [bits])
     for _ in range(30):
@@ -290,7 +292,7 @@ def _bits(network: Network, layer: int) -> int:
 # ── samples ──
 
 
-def make_samples(network: Network, rng: Random, number: int, tags: list[tuple[str, str]]) -> Uint8:
+def make_samples(subject: Subject, network: Network, rng: Random, number: int, tags: list[tuple[str, str]]) -> Uint8:
     """A batch of samples, each of a mode of its own: uint8, shape (n, inputs)."""
     inputs, top = network.widths[0], 2**network.input_bits - 1
     bulk = np.random.default_rng(rng.getrandbits(32))
@@ -302,6 +304,8 @@ def make_samples(network: Network, rng: Random, number: int, tags: list[tuple[st
         mode = FEATURES[(number + j) % len(FEATURES)] if j < 20 else "random"
         if is_full(number) and j % 2 == 0:
             mode = "all max"
+        if inputs == MAX_WIDTH and j % 2:
+            mode = subject.wide_samples or mode
         neuron = first[:, int(bulk.integers(0, first.shape[1]))]
         match mode:
             case "half zeros":

@@ -19,7 +19,7 @@ from trainer import encode as encoding
 from trainer.chain import deploy_binary_engine, deploy_engine
 from trainer.encode import encode, pack_samples
 from trainer.errors import EncodingError
-from trainer.integer import BINARY, INPUT_BITS, MAX_WIDTH, WEIGHT_BITS, Int64, Network, Uint8, quantum
+from trainer.integer import BINARY, INPUT_BITS, MAX_LAYERS, MAX_WIDTH, WEIGHT_BITS, Int64, Network, Uint8, quantum
 
 SIGNATURES = {
     "validate": "validate(bytes,uint256,uint256,uint256)",
@@ -100,6 +100,8 @@ class Subject:
     faults:  parts of what the decoder says of files, all of which must occur.
     deploy:  puts the engine into titanoboa's environment.
     wide_inputs, wide_layers: widths that few networks can have.
+    layers_behind_wide_inputs: so few that what the first one gets wrong still shows.
+    wide_samples: what every other sample is where a network has the most inputs.
     never:   events of `reached.py` that its networks cannot bring about.
     """
 
@@ -114,6 +116,8 @@ class Subject:
     deploy: Callable[[], Any]
     wide_inputs: tuple[int, ...]
     wide_layers: tuple[int, ...]
+    layers_behind_wide_inputs: int = MAX_LAYERS
+    wide_samples: str | None = None
     never: frozenset[str] = frozenset()
 
     @property
@@ -203,8 +207,11 @@ BINARY_ENGINE = Subject(
     reasons=SHARED_REASONS | {"engine: unused bits not zero"},
     faults=("behind the last weight is not zero", *SHARED_FAULTS),
     deploy=deploy_binary_engine,
-    wide_inputs=(MAX_WIDTH, MAX_WIDTH, 3904, 3584, 2048, 3073),
+    wide_inputs=(MAX_WIDTH, MAX_WIDTH, MAX_WIDTH, MAX_WIDTH, 3904, 3073),
     wide_layers=(MAX_WIDTH, 3841, 3840, 3073, 3072, 2305, 1601),
+    layers_behind_wide_inputs=2,
+    # where they are all different from a row, its count is 4096, and its threshold near
+    wide_samples="aligned against",
     # nothing is between 0 and 1; that many weights take too long, one by one
     never=frozenset({"activation is between", "file above 100 KiB"}),
 )
