@@ -18,8 +18,9 @@ from .modules import dense_layout
 MAX_BYTES: constant(uint256) = 126976
 MAX_CLASSES: constant(uint256) = 256
 MAX_LAYERS: constant(uint256) = 7
-# the market adds less than half a million to it: an audit of one sample takes at most 12 M
-MAX_COST: constant(uint256) = 11_500_000
+# Less than the dense engine allows: `validate` takes up to about 1.2 times what it promises of a sample, and has to
+# fit into a transaction that carries the model and all predictions.
+MAX_COST: constant(uint256) = 10_000_000
 # every |accumulator| stays below
 MAX_ACCUMULATOR: constant(uint256) = 2**24
 

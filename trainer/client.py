@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eth_abi.abi import decode, encode
 from eth_hash.auto import keccak
 
 from trainer.chain import Chain, Receipt
 from trainer.errors import ChainError
 from trainer.package import Group
 from trainer.protocol import ETHER, Outcome, Phase, Terms, seal_hash
+
+VALIDATE = keccak(b"validate(bytes,uint256,uint256,uint256)")[:4]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +121,12 @@ class MarketClient:
     # ── trainer ──
 
     def commit(self, seal: Seal) -> Receipt:
-        """Seal a model; returns the seal's index."""
+        """Seal a model; returns the seal's index.
+
+        Raises `ChainError` if the challenge's engine refuses the model: its bond would be lost at the unsealing.
+        """
         terms = self.contract.terms_of(seal.challenge)
+        self._check_model(seal.model, terms)
         value = terms.trainer_bond + terms.seal_fee if terms.token == ETHER else 0
         digest = seal_hash(
             chain_id=self.chain.chain_id,
@@ -130,6 +137,22 @@ class MarketClient:
             salt=seal.salt,
         )
         return self._send(self.contract.commit, seal.challenge, digest, sender=seal.trainer, value=value)
+
+    def _check_model(self, model: bytes, terms: Any) -> None:
+        if len(model) > terms.model_bytes:
+            raise ChainError(
+                f"the model has {len(model)} bytes, the challenge takes {terms.model_bytes}; train a smaller network"
+            )
+        arguments = model, terms.sample_bytes, terms.input_bits, terms.classes
+        data = VALIDATE + encode(["bytes", "uint256", "uint256", "uint256"], arguments)
+        done = self.chain.env.execute_code(to_address=terms.engine, data=data, is_modifying=False)
+        if done.is_error:
+            # Error(string)
+            said = decode(["string"], done.output[4:])[0] if len(done.output) > 4 else "no reason given"
+            raise ChainError(
+                f"the challenge's engine refuses the model ({said}); train for samples of {terms.sample_bytes} bytes, "
+                f"{terms.input_bits} bits a feature, and {terms.classes} classes"
+            )
 
     def claim(self, challenge: int, score: int, *, sender: str) -> Receipt:
         """Claim a number of right answers."""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from trainer.errors import EncodingError, NetworkError
-from trainer.header import HEADER, LIFT, MAX_COST, MAX_MODEL_BYTES, Header, pack_header
+from trainer.header import HEADER, LIFT, MAX_MODEL_BYTES, Header, pack_header
 from trainer.integer import BINARY, Int64, Layer, Network
 
 # the engine's gas, see `cost`: rows that meet a slot of inputs, and bytes of a slot, a word, a quarter
@@ -18,6 +18,8 @@ _PART: Final = 128
 _SLOT_WORDS: Final = 3
 _WORD_BYTES: Final = 32
 _QUARTER_BYTES: Final = 8
+# what one sample may take; less than in the dense engine, because `validate` takes more than the sample here
+MAX_COST: Final = 10_000_000
 _GAS_CALL: Final = 84_000
 _GAS_LAYER: Final = 3_000
 _GAS_SLOT: Final = 1_500

@@ -17,8 +17,8 @@ from tests.strategies import random_group, random_network
 from trainer import encode as encoding
 from trainer.chain import deploy_binary_engine
 from trainer.encode import classes_of, encode, pack_samples
+from trainer.encode_binary import MAX_COST
 from trainer.errors import EncodingError
-from trainer.header import MAX_COST
 from trainer.integer import BINARY, Layer, Network, predict
 
 NETWORK = binary_network((24, 11, 3))
@@ -275,13 +275,23 @@ def test_the_bound_is_near_the_gas(engine: Engine, widths: tuple[int, ...]) -> N
 
 def test_many_short_rows_cost_less_than_an_audit_may(engine: Engine) -> None:
     """They cost the most gas for their bytes."""
-    most = header((8, 4096, 2, 4096, 2, 2800, 2, 2))
+    most = header((8, 4096, 2, 4096, 2, 1500, 2, 2))
     assert 0.9 * MAX_COST <= int.from_bytes(engine.answer("cost", most)) <= MAX_COST
     network = binary_network((8, 1500, 2))
     bound, model = engine.validate(network), encode(network)
     packed = pack_samples(random_group(network, 1), 1)
     measured = engine.call("predict", model + packed, len(model), 1).gas
     assert measured <= bound <= 1.5 * measured
+
+
+def test_whoever_unseals_the_dearest_model_has_gas_left(engine: Engine) -> None:
+    """`validate` leaves room in a transaction of 2**24 gas for the model, 256 words of predictions and the market."""
+    network = binary_network((256, 2400, 1, 4096, 1, 3200, 1, 2))
+    model = encode(network)
+    assert encoding.cost(network) > 0.95 * MAX_COST
+    taken = engine.call("validate", model, 32, 1, 2).gas
+    # every byte of the calldata, and a million for the market
+    assert taken + 21_000 + 16 * (len(model) + 256 * 32) + 1_000_000 < 2**24
 
 
 CALLER = """

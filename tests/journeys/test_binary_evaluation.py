@@ -15,6 +15,7 @@ from trainer.chain import CONTRACTS, TRANSACTION_CAP, Chain, compile_contract, d
 from trainer.client import MarketClient, Seal, demo_salt
 from trainer.datasets import Dataset
 from trainer.encode import class_word, encode
+from trainer.errors import ChainError
 from trainer.integer import Network
 from trainer.package import Package, build
 from trainer.protocol import ETHER, SEED_DELAY, Outcome, Phase, Rule, Terms, Windows
@@ -23,6 +24,7 @@ from trainer.quantise import Quantiser
 GROUPS, HOLDOUT, SAMPLES = 4, 2, 20
 CLASSES = tuple("abcde")
 NETWORK = binary_network((72, 17, 5))
+DENSE = random_network((72, 17, 5), input_bits=1, activation_bits=1, weight_bits=2)
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +138,31 @@ def lied(package: Package) -> Played:
 
 @pytest.fixture(scope="module")
 def refused(package: Package) -> Played:
-    """A dense network of one bit, but for its weights, has no way in."""
-    dense = random_network((72, 17, 5), input_bits=1, activation_bits=1, weight_bits=2)
-    play = Played(package, {"cleo": dense})
+    """A dense network of one bit, but for its weights, has no way in, though nobody looked before it was sealed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MarketClient, "_check_model", lambda *_: None)
+        play = Played(package, {"cleo": DENSE})
     with play.chain.active(), boa.reverts("engine: bad weight bits"):
         play.claim_and_unseal("cleo", [group.labels for group in play.groups])
     return play
+
+
+@pytest.fixture(scope="module")
+def warnings(package: Package) -> list[str]:
+    """What the client says before a bond is at stake."""
+    said = []
+    for network in (DENSE, binary_network((72, 120, 5))):
+        with pytest.raises(ChainError) as error:
+            Played(package, {"cleo": network})
+        said.append(str(error.value))
+    return said
+
+
+def test_a_model_that_could_not_be_unsealed_is_not_sealed(warnings: list[str]) -> None:
+    engine, length = warnings
+    assert "the challenge's engine refuses the model (engine: bad weight bits)" in engine
+    assert "1 bits a feature, and 5 classes" in engine
+    assert "the challenge takes 1024" in length
 
 
 def test_every_sample_is_executed_in_one_audit_and_the_trainer_paid(honest: Played) -> None:

@@ -110,7 +110,7 @@ def test_what_is_too_large_or_too_dear_has_no_encoding() -> None:
         encode(binary_network((9, 3)))
     with pytest.raises(EncodingError, match="at most 126976 fit"):
         encode(binary_network((4096, 250, 2)))
-    with pytest.raises(EncodingError, match="at most 11500000 are allowed"):
+    with pytest.raises(EncodingError, match="at most 10000000 are allowed"):
         encode(binary_network((8, 4096, 1, 4096, 1, 4096, 2)))
     dear = bytearray(encode(binary_network((8, 2))))
     dear[9:11] = (16).to_bytes(2)
