@@ -57,8 +57,9 @@ fuzz: $(READY) ## minutes of fuzzing: make fuzz PROFILE=deep BACKEND=boa
 fuzz-deep: $(READY) ## an hour of the market's fuzzing on two cores: make fuzz-deep MINUTES=5
 	$(PY) -m fuzz.deep --minutes $(or $(MINUTES),60) $(if $(RECORD),--record)
 
-fuzz-engine: $(READY) ## 1,000 models and 10,000 mutants against the specification: make fuzz-engine SEED=7
-	$(PY) -m fuzz.engine.run --seed $(or $(SEED),1) --models $(or $(MODELS),1000) --mutants $(or $(MUTANTS),10000)
+fuzz-engine: $(READY) ## 1,000 models and 10,000 mutants of each engine against the specification: make fuzz-engine SEED=7
+	$(foreach engine,$(or $(ENGINE),dense binary),$(PY) -m fuzz.engine.run --engine $(engine) --seed $(or $(SEED),1) \
+		--models $(or $(MODELS),1000) --mutants $(or $(MUTANTS),10000) &&) true
 
 planted: $(READY) ## bugs planted in the market, each of which the fuzzing must catch (minutes)
 	$(PY) -W ignore -m fuzz.planted.run
