@@ -200,6 +200,43 @@ def fuzz_table() -> str:
     return table(head, lines)
 
 
+def mutants_table() -> str:
+    """What became of the mutants, one line a target."""
+    head = (
+        *("target", "share judged", "mutants", "do not compile", "same code as another", "count"),
+        *("killed by fuzzing", "by tests", "survived", "equivalent", "score"),
+    )
+    lines = []
+    for path in sorted((HERE / "results").glob("mutants_*.json")):
+        report = load(path)
+        for row in report["targets"]:
+            killed = row["killed_by"]
+            share = report["sample"] * row["mutants"] / row["planned"]
+            lines.append(
+                (
+                    row["target"],
+                    f"{100 * share:.1f} %",
+                    f"{row['mutants']:,}",
+                    f"{row['invalid']:,}",
+                    f"{row['same_code'] + row['duplicate']:,}",
+                    f"{row['counted']:,}",
+                    f"{killed.get('fuzz', 0) + killed.get('time', 0):,}",
+                    f"{killed.get('test', 0):,}",
+                    f"{row['survived']:,}",
+                    f"{row['equivalent']:,}",
+                    f"{100 * row['score_without_equivalent']:.1f} %",
+                )
+            )
+    return table(head, lines)
+
+
+def planted_table() -> str:
+    """Each planted bug and what caught it."""
+    bugs = load(HERE / "results" / "planted.json")["bugs"]
+    lines = [(bug["breaks"], f"`{bug['caught_by']}`", str(bug["walks"])) for bug in bugs]
+    return table(("planted", "caught by", "in walk"), lines)
+
+
 Tables = dict[str, Callable[[], str]]
 PAGES: dict[Path, Tables] = {
     README: {
@@ -210,7 +247,7 @@ PAGES: dict[Path, Tables] = {
         "market": market_table,
     },
     CONTRACTS: {"weights": weights_table, "zeros": zeros_table},
-    FUZZ: {"fuzz": fuzz_table},
+    FUZZ: {"fuzz": fuzz_table, "mutants": mutants_table, "planted": planted_table},
 }
 
 

@@ -36,7 +36,7 @@ MODELS, FILES = 150, 1500
 """Networks and mutated files that a mutant of the engine must survive."""
 TESTS = {
     "market": ("tests/contracts", "tests/attacks"),
-    "dense": ("tests/contracts/test_dense_engine.py",),
+    "dense": ("tests/agreement/test_every_product.py", "tests/contracts/test_dense_engine.py"),
 }
 """Tests that the survivors of the fuzzing meet, behind the tests of their module."""
 # what a contract does counts, not how its source reads, what it costs or how long it is
