@@ -1,8 +1,8 @@
 """Every product of every kernel counts: samples that all reach one sum, and a rival class just above and just below it.
 
-A class hides most faults of a sum. Here the sum of the only row with weights is the same for all samples, although inputs
-and weights differ from place to place, and the other class has that sum, or one less, as its bias. So a product that is
-left out, taken twice or taken of another term decides some class.
+A class hides most faults of a sum. Here the sum of the only row with weights is the same for all samples, although
+inputs and weights differ from place to place, and the other class has that sum, or one less, as its bias. So a product
+that is left out, taken twice or taken of another term decides some class.
 """
 
 import numpy as np
