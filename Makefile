@@ -37,7 +37,7 @@ test: $(READY) ## tests and quick fuzzing, deterministic
 	$(PYTEST) -n 2 --dist loadfile --backend native tests $(wildcard fuzz)
 
 coverage: $(READY) ## lines and branches of the contracts that the tests and quick fuzzing execute
-	$(PYTEST) -n 2 --dist loadfile --contract-coverage tests/contracts tests/modules tests/attacks $(wildcard fuzz)
+	$(PYTEST) -n 2 --dist loadfile --contract-coverage tests/agreement tests/contracts tests/modules tests/attacks $(wildcard fuzz)
 
 # mamushi formats Vyper 0.4.3 well. natrix is left out: almost all it says is that arguments want a leading underscore.
 lint: $(READY) ## style, types and formatting; changes nothing
@@ -94,7 +94,7 @@ bench-fuzz: $(READY) ## speed of the market's fuzzing on each backend, and the t
 	$(PY) -m bench.tables
 
 engine: $(READY) ## write the generated contracts anew from their templates
-	$(PY) contracts/generate.py
+	$(PY) -m contracts.generate
 	$(PY) -m contracts.generate_binary
 
 lock: $(READY) ## resolve requirements.lock anew from pyproject.toml

@@ -1,4 +1,4 @@
-"""Writes the dense engine's contracts from `templates/`: `python contracts/generate.py`.
+"""Writes the dense engine's contracts from `templates/`: `python -m contracts.generate`.
 
 A line `# <NAME>` of a template stands for code that repeats itself with other constants. Written out, because Vyper
 reads a memory word at a constant index for 9 gas, at any other for 55.

@@ -63,7 +63,7 @@ def work(seed: int, until: float, reports: Any) -> None:
             try:
                 walk(number, note=silent)
                 walks += 1
-            except Exception:
+            except Exception:  # whatever it is, it is the finding: kept, reported, and the run ends
                 STORE.mkdir(exist_ok=True)
                 with (STORE / "walks").open("a") as kept:
                     kept.write(f"{number}\n")
@@ -73,7 +73,7 @@ def work(seed: int, until: float, reports: Any) -> None:
             try:
                 run_state_machine_as_test(MarketMachine, settings=TURN)
                 turns += 1
-            except Exception:
+            except Exception:  # as above
                 failure = REPLAY_MACHINE, traceback.format_exc()
     cpu = time.process_time() - start
     reports.put({"seed": seed, "walks": walks, "turns": turns, "cpu": cpu, "reached": REACHED, "failure": failure})

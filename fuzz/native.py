@@ -11,11 +11,12 @@ is left.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import boa
 import pyrevm
 from boa.util.abi import Address
+from eth.exceptions import Revert
 from eth_abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
 
@@ -74,6 +75,34 @@ def intrinsic_gas(calldata: bytes) -> int:
     """What a transaction pays before its first step."""
     zeros = calldata.count(0)
     return 21_000 + 4 * zeros + 16 * (len(calldata) - zeros)
+
+
+class Machine(Protocol):
+    """Answers static calls of one contract."""
+
+    def call(self, data: bytes, *, gas: int = MUCH_GAS) -> Answer: ...
+
+
+class Interpreted:
+    """titanoboa's machine, below its contract objects: slow, and seen by `--contract-coverage`."""
+
+    def __init__(self, deploy: Callable[[], Any]) -> None:
+        # of its own: what makes addresses cold again would take the checkpoints of anchors with it
+        self.env = boa.Env()
+        with boa.swap_env(self.env):
+            self.address = deploy().address
+
+    def call(self, data: bytes, *, gas: int = MUCH_GAS) -> Answer:
+        """A static call as the only call of a transaction; `gas` is what the execution itself may take."""
+        self.env._reset_access_counters()
+        self.env.evm.vm.state.mark_address_warm(self.address.canonical_address)
+        done = self.env.execute_code(to_address=self.address, data=data, gas=gas, is_modifying=False, ir_executor=None)
+        output, used = bytes(done.output), int(done.get_gas_used())
+        if not done.is_error:
+            return Answer(output, None, used)
+        if not isinstance(done.error, Revert):
+            return Answer(b"", "", used, type(done.error).__name__)
+        return Answer(output, reason_of(output), used)
 
 
 class Native:

@@ -14,7 +14,7 @@ COUNT = 10
 WEALTH = 100 * 10**18
 
 
-class Account(Address):  # type: ignore[misc]
+class Account(Address):  # type: ignore[misc]  # titanoboa has no types: its base is Any to mypy
     """An address that can pay; it prints as `accounts[3]`, so a falsifying example can be pasted into a test."""
 
     index: int

@@ -137,8 +137,10 @@ def build(cls: type, *args: Any, **kwargs: Any) -> Any:
         (cls, stateful.RuleBasedStateMachine),
         {"__init__": begin, "teardown": end, "__doc__": cls.__doc__},
     )
-    if cls.__init__ is not object.__init__:  # type: ignore[misc]
-        cls.__init__(machine, *args, **kwargs)  # type: ignore[misc]
+    # Brownie calls it once, on the class: mypy knows it only as a method of instances
+    once: Any = inspect.getattr_static(cls, "__init__")
+    if once is not object.__init__:
+        once(machine, *args, **kwargs)
     strategies = {name: value for name, value in inspect.getmembers(machine) if isinstance(value, SearchStrategy)}
     rules = 0
     for name, method in inspect.getmembers(cls, inspect.isfunction):

@@ -1,6 +1,6 @@
 """The adapter: what runs when, what each example leaves behind, how parameters find strategies, what is refused."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import boa
 import pytest
@@ -64,7 +64,7 @@ def test_order_and_isolation(state_machine: Any) -> None:
 def test_teardown_is_left_out_after_a_failure_and_the_chain_put_back() -> None:
     class Machine:
         st_flag = strategy("bool")
-        calls: list[str] = []  # noqa: RUF012
+        calls: ClassVar[list[str]] = []
 
         def rule(self, st_flag: bool) -> None:
             chain.sleep(10)

@@ -16,13 +16,14 @@ from random import Random
 
 import numpy as np
 
+from fuzz.backends import Revm
 from fuzz.engine.check import agree, judge, misuse
 from fuzz.engine.mutants import ACCEPTABLE, MUTATIONS, Base
 from fuzz.engine.networks import Case, make_case
 from fuzz.engine.reached import Reached, wanted_of_models
 from fuzz.engine.shrink import describe, shrink
-from fuzz.engine.subject import SUBJECTS, Engine, Subject, image_of
-from fuzz.native import Image
+from fuzz.engine.subject import SUBJECTS, Engine, Subject, engine_on, image_of
+from fuzz.native import Image, Native
 
 CHUNK = 50
 MUTANTS_OF_A_MODEL = 10
@@ -112,7 +113,7 @@ def cases(subject: Subject, engine: Engine, kind: str, seed: int, numbers: range
     for number in numbers:
         try:
             one(subject, engine, seed, number, found.reached)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is a finding, and the other cases go on
             again = f"python -m fuzz.engine.run --engine {subject.name} --seed {seed} --{kind} {number}"
             found.failures.append(f"{kind} {number}: {type(error).__name__}: {error}\n  again: {again}")
             if len(found.failures) >= ENOUGH_FAILURES:
@@ -122,7 +123,7 @@ def cases(subject: Subject, engine: Engine, kind: str, seed: int, numbers: range
 
 def _work(job: tuple[str, Image, str, int, range]) -> Found:
     name, image, kind, seed, numbers = job
-    return cases(SUBJECTS[name], Engine(image), kind, seed, numbers)
+    return cases(SUBJECTS[name], Engine(Native(image)), kind, seed, numbers)
 
 
 def run(subject: Subject, seed: int, models: int, mutants: int, *, processes: int = 1) -> Found:
@@ -168,7 +169,7 @@ def main() -> int:
     if single:
         found = Found()
         for kind, number in single.items():
-            part = cases(subject, Engine(image_of(subject.name)), kind, args.seed, range(number, number + 1))
+            part = cases(subject, engine_on(Revm.name, subject.name), kind, args.seed, range(number, number + 1))
             found.failures += part.failures
         print("\n".join(found.failures) or f"{single} with seed {args.seed}: no failure")
         return bool(found.failures)

@@ -13,8 +13,9 @@ import numpy as np
 from eth_abi import decode as abi_decode
 from eth_hash.auto import keccak
 
+from fuzz.backends import Boa, Revm, chosen
 from fuzz.engine.layouts import Binary, Dense, Layout
-from fuzz.native import MUCH_GAS, Answer, Image, Native, image
+from fuzz.native import MUCH_GAS, Answer, Image, Interpreted, Machine, Native, image
 from trainer import encode as encoding
 from trainer.chain import deploy_binary_engine, deploy_engine
 from trainer.encode import encode, pack_samples
@@ -46,10 +47,10 @@ def calldata(method: str, *args: bytes | int) -> bytes:
 
 
 class Engine:
-    """A deployed engine on revm; every method but `call` expects success."""
+    """A deployed engine; every method but `call` expects success."""
 
-    def __init__(self, image: Image) -> None:
-        self.machine = Native(image)
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
 
     def call(self, method: str, *args: bytes | int, gas: int = MUCH_GAS) -> Answer:
         return self.machine.call(calldata(method, *args), gas=gas)
@@ -222,3 +223,15 @@ SUBJECTS = {subject.name: subject for subject in (DENSE, BINARY_ENGINE)}
 def image_of(subject_name: str) -> Image:
     """The subject's code, compiled once a process."""
     return image(SUBJECTS[subject_name].deploy)
+
+
+def engine_on(backend: str, subject_name: str) -> Engine:
+    """An engine on one of the two machines."""
+    assert backend in (Boa.name, Revm.name), f"no backend {backend!r}"
+    native = backend == Revm.name
+    return Engine(Native(image_of(subject_name)) if native else Interpreted(SUBJECTS[subject_name].deploy))
+
+
+def engine_for_tests(subject_name: str) -> Engine:
+    """An engine where `pytest --backend` wants it."""
+    return engine_on(chosen(), subject_name)

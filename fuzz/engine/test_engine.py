@@ -3,19 +3,18 @@
 from functools import cache
 from random import Random
 
-import boa
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from fuzz.backends import Boa, Revm
 from fuzz.engine.check import agree, judge
 from fuzz.engine.mutants import MUTATIONS, Base
 from fuzz.engine.networks import Case, make_case
 from fuzz.engine.reached import Reached
 from fuzz.engine.run import Found, one_model, one_mutant, run, wanted
 from fuzz.engine.shrink import candidates, describe, shrink
-from fuzz.engine.subject import DENSE, SUBJECTS, Engine, Subject, calldata, image_of
-from fuzz.native import Native
+from fuzz.engine.subject import DENSE, SUBJECTS, Engine, Subject, calldata, engine_on
 from trainer.encode import pack_samples
 
 SEED = 1
@@ -35,7 +34,7 @@ def walked(subject: Subject) -> Found:
 
 @cache
 def engine_of(subject: Subject) -> Engine:
-    return Engine(image_of(subject.name))
+    return engine_on(Revm.name, subject.name)
 
 
 @subjects
@@ -71,10 +70,7 @@ def test_mutants_that_hypothesis_draws(subject: Subject, number: int, kind: str,
 @subjects
 def test_two_machines_give_the_same_bytes_for_the_same_gas(subject: Subject) -> None:
     """revm runs what titanoboa's machine runs: validate, predict and logits, answered and refused."""
-    env = boa.Env()
-    with boa.swap_env(env):
-        contract = subject.deploy()
-    native = Native(image_of(subject.name))
+    native, slow = (engine_on(backend, subject.name).machine for backend in (Revm.name, Boa.name))
     for number in ON_BOTH_MACHINES[subject.name]:
         network, samples, mask = (
             (case := make_case(subject, Random(number), number)).network,
@@ -90,23 +86,17 @@ def test_two_machines_give_the_same_bytes_for_the_same_gas(subject: Subject) -> 
             calldata("predict", model + packed, len(model) + 1, 1 << 255),
             calldata("logits", model, packed[:size], 0),
         ):
-            env._reset_access_counters()
-            env.evm.vm.state.mark_address_warm(contract.address.canonical_address)
-            done = env.execute_code(
-                to_address=contract.address, data=data, gas=10**9, is_modifying=False, ir_executor=None
-            )
-            answer = native.call(data)
-            assert (answer.output, answer.gas) == (done.output, done.get_gas_used())
-            assert (answer.reason is None) == (not done.is_error)
+            assert native.call(data) == slow.call(data)
 
 
 def test_the_machine_says_how_a_call_ended() -> None:
-    native = Native(image_of("dense"))
     data = calldata("cost", b"ASAY")
-    assert native.call(data).reason == "engine: model too short"
-    done = native.call(data, gas=5000)
-    assert done.halted.startswith("OutOfGas")
-    assert done.reason == ""
+    for backend in (Revm.name, Boa.name):
+        machine = engine_on(backend, "dense").machine
+        assert machine.call(data).reason == "engine: model too short"
+        done = machine.call(data, gas=5000)
+        assert done.halted.startswith("OutOfGas")
+        assert done.reason == ""
 
 
 def test_the_same_numbers_give_the_same_cases() -> None:

@@ -27,6 +27,9 @@ DEPLOYED = {
     "DenseEngine.vy": ("DenseEngine",),
     "DenseWideKernel.vy": ("DenseWideKernel",),
     "modules/dense_layout.vy": ("DenseValidator", "DenseEngine", "DenseWideKernel"),
+    "BinaryValidator.vy": ("BinaryValidator",),
+    "BinaryEngine.vy": ("BinaryEngine",),
+    "modules/binary_layout.vy": ("BinaryValidator", "BinaryEngine"),
 }
 """Contracts that a file is part of; a module that is not named is part of the market."""
 
@@ -36,11 +39,20 @@ MODELS, FILES = 150, 1500
 """Networks and mutated files that a mutant of the engine must survive."""
 TESTS = {
     "market": ("tests/contracts", "tests/attacks"),
-    "dense": ("tests/agreement/test_every_product.py", "tests/contracts/test_dense_engine.py"),
+    "dense": (
+        "tests/agreement/test_every_product.py",
+        "tests/contracts/test_dense_engine.py",
+        "tests/contracts/test_engines.py",
+    ),
+    "binary": (
+        "tests/agreement/test_binary_agreement.py",
+        "tests/contracts/test_binary_engine.py",
+        "tests/contracts/test_engines.py",
+    ),
 }
 """Tests that the survivors of the fuzzing meet, behind the tests of their module."""
 # what a contract does counts, not how its source reads, what it costs or how long it is
-UNASKED = ("test_sources.py", "test_market_gas.py", "test_market_size.py", "test_*_engine.py", "test_danku.py")
+UNASKED = ("test_sources.py", "test_market_gas.py", "test_market_size.py", "test_*_engine*.py", "test_danku.py")
 NOT_BEHAVIOUR = "not committed_source and not fits_into_a_contract and not reason_of_the_source"
 
 
@@ -92,8 +104,8 @@ def by_fuzzing(contracts: Path, target: str) -> str | None:
     """The first failure that fuzzing meets."""
     trainer.chain.CONTRACTS = tests.world.CONTRACTS = contracts
     try:
-        walk_the_market() if target == "market" else run_the_engine()
-    except Exception as error:
+        walk_the_market() if target == "market" else run_the_engine(target)
+    except Exception as error:  # any failure is the mutant being noticed
         return f"fuzz: {type(error).__name__}: {error}"[:160].splitlines()[0]
     return None
 
@@ -115,15 +127,16 @@ def walk_the_market() -> None:
                 game.leave()
 
 
-def run_the_engine() -> None:
+def run_the_engine(name: str) -> None:
     """Networks and mutated files, the small ones of both kinds in turn."""
+    from fuzz.backends import Revm
     from fuzz.engine.check import agree, misuse
     from fuzz.engine.reached import Reached
     from fuzz.engine.run import model_case, one_mutant
-    from fuzz.engine.subject import SUBJECTS, Engine, image_of
+    from fuzz.engine.subject import SUBJECTS, engine_on
 
-    subject, reached = SUBJECTS["dense"], Reached()
-    engine = Engine(image_of(subject.name))
+    subject, reached = SUBJECTS[name], Reached()
+    engine = engine_on(Revm.name, subject.name)
     for number in range(MODELS):
         case = model_case(subject, 1, number)
         agree(subject, engine, case)
@@ -137,7 +150,7 @@ def by_tests(contracts: Path, mutant: Mutant, target: str) -> str | None:
     module = ROOT / "tests" / "modules" / f"test_{Path(mutant.file).stem}.py"
     chosen = [str(module)] if module.exists() else []
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-k", NOT_BEHAVIOUR]
-    command += ["-p", "fuzz.mutants.elsewhere", "-p", "no:cacheprovider"]
+    command += ["-p", "fuzz.mutants.elsewhere", "-p", "no:cacheprovider", "--backend", "native"]
     if target == "market":
         command += [f"--ignore-glob=*/{name}" for name in UNASKED]
     done = subprocess.run(

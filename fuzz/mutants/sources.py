@@ -22,6 +22,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         *(f"modules/{name}.vy" for name in ("groups", "lanes", "ledger", "phases", "split", "terms")),
     ),
     "dense": ("DenseValidator.vy", "modules/dense_layout.vy", "DenseEngine.vy", "DenseWideKernel.vy"),
+    "binary": ("BinaryValidator.vy", "modules/binary_layout.vy", "BinaryEngine.vy"),
 }
 """What is mutated, and which judge looks at it."""
 

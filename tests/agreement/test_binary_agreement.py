@@ -1,7 +1,4 @@
-"""The binary engine, `trainer.integer` and JAX compute the same bits: on every kernel, slot, set, lane and layer.
-
-On revm, which `test_titanoboa_gives_the_same` and `fuzz/engine/test_engine.py` hold against titanoboa's machine.
-"""
+"""The binary engine, `trainer.integer` and JAX compute the same bits: on every kernel, slot, set, lane and layer."""
 
 from dataclasses import replace
 
@@ -10,11 +7,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fuzz.engine.subject import Engine
+from fuzz.engine.subject import Engine, engine_for_tests
 from tests.agreement.test_mutated_encodings import check as check_model
 from tests.agreement.test_mutated_encodings import mutate
 from tests.binary_strategies import binary_network, binary_networks
-from tests.contracts.binary_fixtures import BinaryEngine, native
 from tests.strategies import groups, random_group
 from trainer import integer, integer_jax
 from trainer.encode import classes_of, decode, encode
@@ -24,7 +20,7 @@ from trainer.integer import Network, Uint8
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return native()
+    return engine_for_tests("binary")
 
 
 def check(engine: Engine, network: Network, samples: Uint8, mask: int | None = None) -> None:
@@ -34,20 +30,6 @@ def check(engine: Engine, network: Network, samples: Uint8, mask: int | None = N
     answer = np.frombuffer(engine.predict(network, samples, mask), np.uint8)
     assert answer[:count].tolist() == (integer.predict(network, samples) * chosen).tolist()
     assert not answer[count:].any()
-
-
-def test_titanoboa_gives_the_same(engine: Engine) -> None:
-    """Kernels of a full set, of a half and of one sample, with words, a quarter and several slots, on both machines."""
-    slow = BinaryEngine()
-    for widths in ((16, 20, 7), (840, 70, 3)):
-        network = binary_network(widths)
-        samples = random_group(network, 17)
-        assert slow.validate(network) == engine.validate(network)
-        for mask in (2**17 - 1, 0b1011, 1 << 12):
-            assert slow.predict(network, samples, mask) == engine.predict(network, samples, mask)
-    small = binary_network((16, 5, 3))
-    samples = random_group(small, 2)
-    assert slow.logits(small, samples, 1) == engine.logits(small, samples, 1)
 
 
 @given(data=st.data(), network=binary_networks(max_layers=5))

@@ -1,8 +1,4 @@
-"""Batches of the engine: every size, mask, kernel, tail and number of layers gives what NumPy gives.
-
-On revm, where these networks take seconds rather than minutes; `fuzz/engine/test_engine.py` and the first test here
-hold it against titanoboa's machine.
-"""
+"""Batches of the engine: every size, mask, kernel, tail and number of layers gives what NumPy gives."""
 
 from dataclasses import replace
 
@@ -11,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.engine.subject import DENSE, Engine, image_of
-from tests.contracts import engine_fixtures
+from fuzz.engine.subject import Engine, engine_for_tests
 from tests.strategies import networks, random_group
 from trainer import integer
 from trainer.integer import INPUT_BITS, MAX_ACCUMULATOR, WEIGHT_BITS, Int64, Layer, Network, Uint8, quantum
@@ -20,7 +15,7 @@ from trainer.integer import INPUT_BITS, MAX_ACCUMULATOR, WEIGHT_BITS, Int64, Lay
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(image_of(DENSE.name))
+    return engine_for_tests("dense")
 
 
 def agree(engine: Engine, network: Network, samples: Uint8, mask: int | None = None) -> None:
@@ -68,18 +63,6 @@ def test_the_fixture_has_many_classes() -> None:
     """All halves of all sets hold different samples and different classes."""
     classes = integer.predict(BATCH, SAMPLES)
     assert all(len(set(half)) > 2 for half in classes.reshape(32, 8).tolist())
-
-
-def test_titanoboa_gives_the_same(engine: Engine) -> None:
-    """Kernels of a full set, of a half and of one sample, with 16, 10 and 8 lanes, on both machines."""
-    slow = engine_fixtures.Engine()
-    for bits in (4, 8):
-        network = lively((24, 20, 7), input_bits=bits, activation_bits=bits, weight_bits=4)
-        samples = random_group(network, 17)
-        assert slow.validate(network) == engine.validate(network)
-        assert slow.logits(network, samples, 16) == engine.logits(network, samples, 16)
-        for mask in (2**17 - 1, 0b1011, 1 << 12):
-            assert slow.predict(network, samples, mask) == engine.predict(network, samples, mask)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 15, 16, 17, 24, 25, 31, 32, 33, 40, 64, 100, 129, 255, 256])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.contracts.engine_fixtures import Engine
+from fuzz.engine.subject import Engine, engine_for_tests
 from tests.strategies import groups, networks, random_group, random_network
 from trainer import integer, integer_jax
 from trainer.encode import classes_of
@@ -17,7 +17,7 @@ from trainer.integer import INPUT_BITS, WEIGHT_BITS, Network
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine()
+    return engine_for_tests("dense")
 
 
 @given(data=st.data(), network=networks())

@@ -8,7 +8,7 @@ that is left out, taken twice or taken of another term decides some class.
 import numpy as np
 import pytest
 
-from fuzz.engine.subject import Engine, image_of
+from fuzz.engine.subject import Engine, engine_for_tests
 from trainer.integer import Int64, Layer, Network, Uint8, predict, quantum
 
 SET = 24
@@ -17,7 +17,7 @@ SET = 24
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(image_of("dense"))
+    return engine_for_tests("dense")
 
 
 def balanced(weights: Int64, bits: int, rng: np.random.Generator) -> tuple[Uint8, int]:

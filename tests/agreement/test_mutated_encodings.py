@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.engine.subject import Engine as NativeEngine
-from tests.contracts.engine_fixtures import Engine
+from fuzz.engine.subject import Engine, engine_for_tests
 from tests.strategies import networks
 from trainer import integer
 from trainer.encode import classes_of, decode, encode, pack_samples
@@ -27,7 +26,7 @@ MUTATIONS = (
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine()
+    return engine_for_tests("dense")
 
 
 def mutate(data: st.DataObject, model: bytes) -> bytes:
@@ -56,7 +55,7 @@ def mutate(data: st.DataObject, model: bytes) -> bytes:
     return bytes(out)
 
 
-def check(engine: Engine | NativeEngine, model: bytes, original: Network) -> bool:
+def check(engine: Engine, model: bytes, original: Network) -> bool:
     """Whether both halves accept the model; fails where they differ."""
     # asked for what the header itself says, so that only the encoding can be at fault
     sample_bytes = original.widths[0] * original.input_bits // 8

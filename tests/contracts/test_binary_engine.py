@@ -1,22 +1,15 @@
 """The binary engine as a contract: what it refuses and why, its size, its masks, and the gas bound it promises."""
 
-from pathlib import Path
-
-import boa
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import generate_binary
-from fuzz.engine.subject import Engine
+from fuzz.engine.subject import Engine, engine_for_tests
 from tests.binary_strategies import binary_network, binary_networks
-from tests.contracts.binary_fixtures import native
-from tests.contracts.engine_fixtures import CONTRACTS, deployer
 from tests.strategies import random_group, random_network
 from trainer import encode as encoding
-from trainer.chain import deploy_binary_engine
-from trainer.encode import classes_of, encode, pack_samples
+from trainer.encode import encode, pack_samples
 from trainer.encode_binary import MAX_COST
 from trainer.errors import EncodingError
 from trainer.integer import BINARY, Layer, Network, predict
@@ -31,7 +24,7 @@ LAST = 32 + 11 * (4 + 3)
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return native()
+    return engine_for_tests("binary")
 
 
 def patched(at: int, value: int) -> bytes:
@@ -41,28 +34,6 @@ def patched(at: int, value: int) -> bytes:
 def header(widths: tuple[int, ...]) -> bytes:
     fields = b"".join(w.to_bytes(2) for w in widths).ljust(16, b"\0")
     return b"ASAY" + bytes([2, len(widths) - 1, 1, 1, 1]) + fields + bytes(7)
-
-
-@pytest.mark.parametrize("name", ["BinaryEngine", "BinaryValidator"])
-def test_it_fits_into_a_contract(name: str) -> None:
-    compiled = deployer(name).compiler_data
-    assert len(compiled.bytecode_runtime) <= 24_576
-    assert len(compiled.bytecode) <= 49_152
-
-
-@pytest.mark.parametrize(("name", "allowed"), [("BinaryEngine", {"STATICCALL", "GAS"}), ("BinaryValidator", set())])
-def test_it_has_no_storage_and_makes_no_calls(name: str, allowed: set[str]) -> None:
-    """But for the engine's to its validator, which change nothing."""
-    opcodes = {item for item in deployer(name).compiler_data.assembly_runtime if isinstance(item, str)}
-    assert "MSTORE" in opcodes
-    state = {"SLOAD", "SSTORE", "TLOAD", "TSTORE"}
-    calls = {"CALL", "CALLCODE", "DELEGATECALL", "STATICCALL", "CREATE", "CREATE2", "SELFDESTRUCT"}
-    world = {"CALLER", "ORIGIN", "TIMESTAMP", "NUMBER", "GAS", "COINBASE", "BALANCE", "SELFBALANCE", "LOG0", "LOG1"}
-    assert not opcodes & ((state | calls | world) - allowed)
-
-
-def test_the_committed_source_is_what_the_generator_writes() -> None:
-    assert Path(generate_binary.TARGET).read_text() == generate_binary.generate()
 
 
 def test_a_model_is_accepted_with_its_cost(engine: Engine) -> None:
@@ -200,44 +171,6 @@ def test_a_multiply_add_is_as_cheap_as_promised(engine: Engine) -> None:
     assert (two - one) / 16 / network.multiply_adds < 0.455
 
 
-@pytest.mark.parametrize(
-    ("count", "mask", "reason"),
-    [
-        (3, 0b1000, "engine: mask beyond samples"),
-        (3, 2**255, "engine: mask beyond samples"),
-        (255, 2**255, "engine: mask beyond samples"),
-        (0, 1, "engine: mask beyond samples"),
-        (257, 1, "engine: too many samples"),
-        (257, 0, "engine: too many samples"),
-    ],
-)
-def test_a_mask_must_fit_the_samples(engine: Engine, count: int, mask: int, reason: str) -> None:
-    assert engine.call("predict", MODEL + bytes(3 * count), len(MODEL), mask).reason == reason
-
-
-def test_an_empty_mask_has_an_empty_answer(engine: Engine) -> None:
-    for count in (0, 1, 32, 33, 256):
-        assert engine.words(MODEL, bytes(3 * count), 0) == bytes(-(-count // 32) * 32)
-
-
-def test_samples_must_be_whole(engine: Engine) -> None:
-    for size in (4, 2, 1):
-        assert engine.call("predict", MODEL + bytes(size), len(MODEL), 1).reason == "engine: not whole samples"
-    for size in (len(MODEL) + 1, len(MODEL) - 1, len(MODEL) + 4, 2**256 - 1):
-        assert engine.call("predict", MODEL + bytes(3), size, 1).reason == "engine: not whole samples"
-    assert engine.call("logits", MODEL, bytes(4), 0).reason == "engine: not whole samples"
-    assert engine.call("logits", MODEL, bytes(3), 1).reason == "engine: no such sample"
-
-
-def test_predict_and_cost_refuse_what_has_no_header(engine: Engine) -> None:
-    assert engine.call("predict", MODEL[:31], 31, 0).reason == "engine: model too short"
-    assert engine.call("logits", MODEL[:31], bytes(3), 0).reason == "engine: model too short"
-    assert engine.call("cost", MODEL[:31]).reason == "engine: model too short"
-    assert engine.call("predict", header((0, 3)) + bytes(9), 32, 1).reason == "engine: not whole samples"
-    # rows that are not there are read to the end of the payload, and no further
-    assert engine.call("predict", header((4096,) * 7 + (256,)) + bytes(512), 32, 1).reason is not None
-
-
 @settings(max_examples=20)
 @given(network=binary_networks(max_bytes=250, max_width=100, max_layers=5, max_classes=40))
 def test_no_sample_costs_more_than_the_bound(engine: Engine, network: Network) -> None:
@@ -292,40 +225,3 @@ def test_whoever_unseals_the_dearest_model_has_gas_left(engine: Engine) -> None:
     taken = engine.call("validate", model, 32, 1, 2).gas
     # every byte of the calldata, and a million for the market
     assert taken + 21_000 + 16 * (len(model) + 256 * 32) + 1_000_000 < 2**24
-
-
-CALLER = """
-# pragma version 0.4.3
-interface IEngine:
-    def validate(model: Bytes[126976], sample_bytes: uint256, bits: uint256, classes: uint256) -> uint256: view
-    def predict(payload: Bytes[126976], size: uint256, mask: uint256) -> DynArray[bytes32, 8]: view
-
-@external
-def run(engine: IEngine, model: Bytes[61440], samples: Bytes[61440], size: uint256, classes: uint256) -> bytes32:
-    cost: uint256 = staticcall engine.validate(model, size, 1, classes)
-    words: DynArray[bytes32, 8] = staticcall engine.predict(concat(model, samples), len(model), 3)
-    return words[0]
-"""
-
-
-def test_another_contract_can_call_it() -> None:
-    """As the market does, with the reasons of refusals passed on."""
-    samples = random_group(NETWORK, 2)
-    address = deploy_binary_engine().address
-    caller = boa.loads(CALLER)
-    word = caller.run(address, MODEL, pack_samples(samples, 1), 3, 3)
-    assert classes_of(word, 2).tolist() == predict(NETWORK, samples).tolist()
-    with boa.reverts("engine: wrong length"):
-        caller.run(address, MODEL + b"\0", pack_samples(samples, 1), 3, 3)
-
-
-def test_every_reason_of_the_source_is_short_and_named() -> None:
-    sources = [CONTRACTS / f"{name}.vy" for name in ("BinaryEngine", "BinaryValidator", "modules/binary_layout")]
-    asserts = [
-        line.strip() for s in sources for line in s.read_text().splitlines() if line.strip().startswith("assert")
-    ]
-    assert len(asserts) > 15
-    for line in asserts:
-        reason = line.rsplit('"', 2)[1]
-        assert reason.startswith("engine: ")
-        assert len(reason) <= 32

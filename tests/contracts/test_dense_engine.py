@@ -1,18 +1,14 @@
 """The dense engine as a contract: what it refuses and why, its size, its masks, and the gas bound it promises."""
 
-import importlib.util
-from dataclasses import replace
-
-import boa
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contracts.engine_fixtures import CONTRACTS, Engine, deployer
+from fuzz.engine.subject import Engine, engine_for_tests
 from tests.strategies import networks, random_group, random_network
 from trainer import encode as encoding
-from trainer.encode import MAX_COST, classes_of, encode, pack_samples
+from trainer.encode import MAX_COST, encode, pack_samples
 from trainer.errors import EncodingError
 from trainer.integer import Layer, Network, Uint8, predict
 
@@ -24,7 +20,7 @@ ASKED = (9, 8, 3)
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine()
+    return engine_for_tests("dense")
 
 
 def patched(at: int, value: int) -> bytes:
@@ -36,27 +32,6 @@ def header(layers: int, bits: int, widths: tuple[int, ...], *, weight_bits: int 
     return b"ASAY" + bytes([2, layers, bits, bits, weight_bits]) + fields + bytes(7)
 
 
-@pytest.mark.parametrize("name", ["DenseEngine", "DenseWideKernel", "DenseValidator"])
-def test_it_fits_into_a_contract(name: str) -> None:
-    compiled = deployer(name).compiler_data
-    assert len(compiled.bytecode_runtime) <= 24_576
-    assert len(compiled.bytecode) <= 49_152
-
-
-@pytest.mark.parametrize(
-    ("name", "allowed"),
-    [("DenseEngine", {"STATICCALL", "GAS"}), ("DenseWideKernel", set()), ("DenseValidator", set())],
-)
-def test_it_has_no_storage_and_makes_no_calls(name: str, allowed: set[str]) -> None:
-    """But for the engine's to its validator and its wide kernel, which change nothing."""
-    opcodes = {item for item in deployer(name).compiler_data.assembly_runtime if isinstance(item, str)}
-    assert "MSTORE" in opcodes
-    state = {"SLOAD", "SSTORE", "TLOAD", "TSTORE"}
-    calls = {"CALL", "CALLCODE", "DELEGATECALL", "STATICCALL", "CREATE", "CREATE2", "SELFDESTRUCT"} - allowed
-    world = {"CALLER", "ORIGIN", "TIMESTAMP", "NUMBER", "GAS", "COINBASE", "BALANCE", "SELFBALANCE", "LOG0", "LOG1"}
-    assert not opcodes & (state | calls | world - allowed)
-
-
 def check(engine: Engine, network: Network, samples: Uint8, mask: int) -> None:
     """Exactly the masked samples have their class, in as many words as there are."""
     count = len(samples)
@@ -65,15 +40,6 @@ def check(engine: Engine, network: Network, samples: Uint8, mask: int) -> None:
     assert len(answer) == -(-count // 32) * 32
     assert answer[:count].tolist() == (predict(network, samples) * chosen).tolist()
     assert not answer[count:].any()
-
-
-def test_the_committed_source_is_what_the_generator_writes() -> None:
-    spec = importlib.util.spec_from_file_location("generate", CONTRACTS / "generate.py")
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-    assert set(generate.TARGETS) == {"DenseEngine", "DenseWideKernel"}
-    for name in generate.TARGETS:
-        assert (CONTRACTS / f"{name}.vy").read_text() == generate.generate(name)
 
 
 def test_a_model_is_accepted_with_its_cost(engine: Engine) -> None:
@@ -207,46 +173,6 @@ def test_samples_outside_the_mask_cost_little(engine: Engine) -> None:
     assert one < last
 
 
-@pytest.mark.parametrize(
-    ("count", "mask", "reason"),
-    [
-        (3, 0b1000, "engine: mask beyond samples"),
-        (3, 2**255, "engine: mask beyond samples"),
-        (32, 2**32, "engine: mask beyond samples"),
-        (255, 2**255, "engine: mask beyond samples"),
-        (0, 1, "engine: mask beyond samples"),
-        (257, 1, "engine: too many samples"),
-        (257, 0, "engine: too many samples"),
-    ],
-)
-def test_a_mask_must_fit_the_samples(engine: Engine, count: int, mask: int, reason: str) -> None:
-    assert engine.call("predict", MODEL + bytes(9 * count), len(MODEL), mask).reason == reason
-
-
-def test_an_empty_mask_has_an_empty_answer(engine: Engine) -> None:
-    for count in (0, 1, 32, 33, 256):
-        assert engine.words(MODEL, bytes(9 * count), 0) == bytes(-(-count // 32) * 32)
-
-
-def test_samples_must_be_whole(engine: Engine) -> None:
-    for size in (10, 8, 1):
-        assert engine.call("predict", MODEL + bytes(size), len(MODEL), 1).reason == "engine: not whole samples"
-    for size in (len(MODEL) + 1, len(MODEL) - 1, len(MODEL) + 10, 2**256 - 1):
-        assert engine.call("predict", MODEL + bytes(9), size, 1).reason == "engine: not whole samples"
-    assert engine.call("logits", MODEL, bytes(10), 0).reason == "engine: not whole samples"
-    assert engine.call("logits", MODEL, bytes(9), 1).reason == "engine: no such sample"
-
-
-def test_predict_and_cost_refuse_what_has_no_header(engine: Engine) -> None:
-    assert engine.call("predict", MODEL[:31], 31, 0).reason == "engine: model too short"
-    assert engine.call("logits", MODEL[:31], bytes(9), 0).reason == "engine: model too short"
-    assert engine.call("cost", MODEL[:31]).reason == "engine: model too short"
-    nothing = header(1, 8, (0, 3))
-    assert engine.call("predict", nothing + bytes(9), 32, 1).reason == "engine: not whole samples"
-    wide = header(7, 8, (4096,) * 7 + (256,))
-    assert engine.call("predict", wide + bytes(4096), 32, 1).reason is not None
-
-
 @given(network=networks(max_inputs=200, max_width=60, max_layers=5, max_classes=40))
 def test_no_sample_costs_more_than_the_bound(engine: Engine, network: Network) -> None:
     """Also not the last one of the largest batch, which is the most there is to copy."""
@@ -280,66 +206,3 @@ def test_the_largest_models_cost_less_than_an_audit_may(engine: Engine) -> None:
     packed = pack_samples(random_group(network, 1), 8)
     model = encode(network)
     assert engine.call("predict", model + packed, len(model), 1, gas=bound).reason is None
-
-
-CALLER = """
-# pragma version 0.4.3
-interface IEngine:
-    def validate(model: Bytes[126976], sample_bytes: uint256, bits: uint256, classes: uint256) -> uint256: view
-    def predict(payload: Bytes[126976], size: uint256, mask: uint256) -> DynArray[bytes32, 8]: view
-
-@external
-def run(engine: IEngine, model: Bytes[61440], samples: Bytes[61440], size: uint256, classes: uint256) -> bytes32:
-    cost: uint256 = staticcall engine.validate(model, size, 4, classes)
-    words: DynArray[bytes32, 8] = staticcall engine.predict(concat(model, samples), len(model), 3)
-    return words[0]
-"""
-
-
-def test_another_contract_can_call_it(engine: Engine) -> None:
-    network = random_network((16, 6, 4))
-    samples = random_group(network, 2)
-    caller = boa.loads(CALLER)
-    word = caller.run(engine.contract.address, encode(network), pack_samples(samples, 4), 8, 4)
-    assert classes_of(word, 2).tolist() == predict(network, samples).tolist()
-    with boa.reverts("engine: wrong length"):
-        caller.run(engine.contract.address, encode(network) + b"\0", pack_samples(samples, 4), 8, 4)
-
-
-def test_every_reason_of_the_source_is_short_and_named() -> None:
-    root = CONTRACTS
-    sources = [*sorted(root.glob("Dense*.vy")), *sorted((root / "modules").glob("dense_*.vy"))]
-    asserts = [
-        line.strip() for s in sources for line in s.read_text().splitlines() if line.strip().startswith("assert")
-    ]
-    assert len(asserts) > 20
-    for line in asserts:
-        reason = line.rsplit('"', 2)[1]
-        assert reason.startswith("engine: ")
-        assert len(reason) <= 32
-
-
-def test_a_changed_weight_changes_the_answer(engine: Engine) -> None:
-    """The answer comes from the bytes of the model: every bias of the last layer can decide the class."""
-    samples = random_group(NETWORK, 1)
-    first, last = NETWORK.layers
-    for winner in range(3):
-        bias = np.full(3, -(10**6), np.int64)
-        bias[winner] = 10**6
-        changed = replace(NETWORK, layers=(first, replace(last, bias=bias)))
-        assert engine.predict(changed, samples)[0] == winner
-
-
-@pytest.mark.parametrize("input_bits", [1, 2, 4, 8])
-@pytest.mark.parametrize("weight_bits", [2, 4, 8])
-def test_models_of_every_sample_size_are_accepted(engine: Engine, input_bits: int, weight_bits: int) -> None:
-    """No sample size is special: a last chunk of any length, whole bytes and whole words."""
-    for sample_bytes in (*range(1, 34), 62, 63, 64, 65, 95, 96):
-        inputs = 8 * sample_bytes // input_bits
-        network = Network(
-            layers=(Layer(weights=np.ones((inputs, 2), np.int64), bias=np.array([0, 1], np.int64), shift=None),),
-            input_bits=input_bits,
-            activation_bits=input_bits,
-            weight_bits=weight_bits,
-        )
-        assert engine.validate(network) > 0

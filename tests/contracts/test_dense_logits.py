@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.contracts.engine_fixtures import Engine
+from fuzz.engine.subject import Engine, engine_for_tests
 from tests.strategies import random_group, random_network
 from trainer.encode import encode, pack_samples, padded_width
 from trainer.integer import INPUT_BITS, WEIGHT_BITS, logits, predict
@@ -16,7 +16,7 @@ from trainer.integer import INPUT_BITS, WEIGHT_BITS, logits, predict
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine()
+    return engine_for_tests("dense")
 
 
 @pytest.mark.parametrize(("bits", "weight_bits"), list(product(INPUT_BITS, WEIGHT_BITS)))
