@@ -36,8 +36,11 @@ demo: $(READY) ## a whole challenge on a local chain, from post to payment
 test: $(READY) ## tests and quick fuzzing, deterministic
 	$(PYTEST) -n 2 --dist loadfile --backend native tests $(wildcard fuzz)
 
-coverage: $(READY) ## lines and branches of the contracts that the tests and quick fuzzing execute
-	$(PYTEST) -n 2 --dist loadfile --contract-coverage tests/agreement tests/contracts tests/modules tests/attacks $(wildcard fuzz)
+coverage: $(READY) ## lines and branches of the contracts that tests and quick fuzzing execute (minutes)
+	$(PYTEST) -n 2 --dist loadfile --contract-coverage \
+		$(if $(RECORD),--contract-coverage-json bench/results/coverage.json) \
+		tests/agreement tests/contracts tests/modules tests/attacks $(wildcard fuzz)
+	$(if $(RECORD),$(PY) -m bench.tables)
 
 # mamushi formats Vyper 0.4.3 well. natrix is left out: almost all it says is that arguments want a leading underscore.
 lint: $(READY) ## style, types and formatting; changes nothing

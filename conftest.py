@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,9 +19,10 @@ settings.register_profile("deep", max_examples=2000, stateful_step_count=100, **
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where fuzz/ calls the market, and `--contract-coverage`; titanoboa brings `--gas-profile`."""
+    """Where fuzz/ calls the market, and coverage of contracts; titanoboa brings `--gas-profile`."""
     parser.addoption("--backend", choices=("boa", "native"), help="of the market's fuzzing: titanoboa, or revm")
     parser.addoption("--contract-coverage", action="store_true", help="print lines and branches of contracts executed")
+    parser.addoption("--contract-coverage-json", metavar="FILE", type=Path, help="and write them to a file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,4 +42,4 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--contract-coverage"):
         from fuzz.coverage import Plugin
 
-        config.pluginmanager.register(Plugin())
+        config.pluginmanager.register(Plugin(config.getoption("--contract-coverage-json")))

@@ -24,9 +24,9 @@ from typing import Any
 import boa
 
 from bench.tables import speed
-from fuzz.acts import Acts
 from fuzz.backends import Done
 from fuzz.driver import REACHED, backend, flat, table
+from fuzz.lives import Lives
 from fuzz.walks import STEPS, play
 from tests.world import MOCKS
 from trainer.chain import compile_contract
@@ -37,7 +37,7 @@ FIRST = 1_000_000
 """Seed of the first walk that is timed."""
 
 
-class Plain(Acts):
+class Plain(Lives):
     """The same game through titanoboa's contract objects."""
 
     def send(self, name: str, args: tuple[Any, ...], sender: str, value: int = 0, gas: int | None = None) -> Done:
@@ -86,7 +86,7 @@ def walk(kind: str, seed: int) -> None:
     if kind != "plain":
         chain = backend(kind)
         with chain.example():
-            play(Acts(chain, silent), Random(seed), STEPS)
+            play(Lives(chain, silent), Random(seed), STEPS)
         return
     site = table().site
     with site.chain.active(), site.chain.env.anchor():

@@ -230,6 +230,19 @@ def mutants_table() -> str:
     return table(head, lines)
 
 
+def coverage_table() -> str:
+    """Lines and branches of each contract, what is missing, and all of them."""
+    rows = load(HERE / "results" / "coverage.json")["rows"]
+    total = {key: sum(row[key] for row in rows) for key in ("executed", "lines", "taken", "branches")}
+
+    def line(name: str, row: dict[str, Any], missing: str) -> tuple[str, ...]:
+        pairs = (("executed", "lines"), ("taken", "branches"))
+        return name, *(f"{100 * row[part] / row[whole]:.1f} % of {row[whole]}" for part, whole in pairs), missing
+
+    lines = [line(f"`{row['file']}`", row, " ".join(row["missing"])) for row in rows]
+    return table(("contract", "lines", "branches", "missing"), [*lines, line("all", total, "")])
+
+
 def planted_table() -> str:
     """Each planted bug and what caught it."""
     bugs = load(HERE / "results" / "planted.json")["bugs"]
@@ -247,7 +260,7 @@ PAGES: dict[Path, Tables] = {
         "market": market_table,
     },
     CONTRACTS: {"weights": weights_table, "zeros": zeros_table},
-    FUZZ: {"fuzz": fuzz_table, "mutants": mutants_table, "planted": planted_table},
+    FUZZ: {"fuzz": fuzz_table, "mutants": mutants_table, "planted": planted_table, "coverage": coverage_table},
 }
 
 

@@ -2,7 +2,7 @@
 
 titanoboa keeps the program counters of every call. They are collected at the bottom, where all calls pass, and
 contracts are known by their code: so calls count that go around titanoboa's contract objects, as those of the fuzzers,
-and those made in workers of xdist. A run takes about a tenth longer.
+and those made in workers of xdist.
 
 A line is executed when an instruction of it is. A branch is a conditional jump of an `if`, an `elif` or an `assert`:
 one for the condition being true, one for it being false. What the compiler adds (overflow, bounds, calldata) is no
@@ -13,7 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,18 @@ Branch = tuple[str, int, int, int]
 """File, line, column, and which of the jumps that its condition takes."""
 
 
+@dataclass(frozen=True)
+class Row:
+    """Of one file: lines executed and lines there are, the same of branches, and where something is missing."""
+
+    file: str
+    executed: int
+    lines: int
+    taken: int
+    branches: int
+    missing: list[str]
+
+
 @dataclass
 class Report:
     """Lines and branches of each file: those there are, those executed."""
@@ -35,20 +47,28 @@ class Report:
     branches: set[Branch] = field(default_factory=set)
     taken: dict[Branch, set[bool]] = field(default_factory=lambda: defaultdict(set))
 
-    def table(self) -> Iterator[str]:
-        """A row a file, and what is missing below it."""
-        yield f"{'contract':<36} {'lines':>11} {'branches':>13}  missing"
-        total = [0, 0, 0, 0]
+    def rows(self) -> Iterator[Row]:
+        """A file each, in the order of their names."""
         for file in sorted(self.lines):
             lines, done = self.lines[file], self.executed[file] & self.lines[file]
             branches = [branch for branch in self.branches if branch[0] == file]
             both = sum(len(self.taken[branch]) for branch in branches)
             half = sorted({branch[1] for branch in branches if len(self.taken[branch]) < 2})
             missing = [str(line) for line in sorted(lines - done)] + [f"{line}?" for line in half if line in done]
-            row = [len(done), len(lines), both, 2 * len(branches)]
-            total = [a + b for a, b in zip(total, row, strict=True)]
-            yield f"{file:<36} {share(*row[:2])} {share(*row[2:])}  {' '.join(missing)}"
-        yield f"{'all':<36} {share(*total[:2])} {share(*total[2:])}"
+            yield Row(file, len(done), len(lines), both, 2 * len(branches), missing)
+
+    def table(self) -> Iterator[str]:
+        """A line a file, and what is missing at its end."""
+        rows = list(self.rows())
+        yield f"{'contract':<36} {'lines':>11} {'branches':>13}  missing"
+        for row in rows:
+            yield f"{row.file:<36} {share(row.executed, row.lines)} {share(row.taken, row.branches)}  " + " ".join(
+                row.missing
+            )
+        executed, lines, taken, branches = (
+            sum(getattr(row, name) for row in rows) for name in ("executed", "lines", "taken", "branches")
+        )
+        yield f"{'all':<36} {share(executed, lines)} {share(taken, branches)}"
         yield "17 was not executed; the condition of 18? was always true or always false"
 
 
@@ -184,7 +204,8 @@ def unpacked(text: str) -> Report:
 class Plugin:
     """Of one process: a worker sends what it saw to the controller, which prints."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
         self.collector = Collector()
         self.received: list[Report] = []
         _watch(self.collector)
@@ -201,5 +222,9 @@ class Plugin:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminalreporter.section("contract coverage")
-        for line in merged([*self.received, self.collector.report()]).table():
+        report = merged([*self.received, self.collector.report()])
+        for line in report.table():
             terminalreporter.write_line(line)
+        if self.file is not None:
+            rows = [asdict(row) for row in report.rows()]
+            self.file.write_text(json.dumps({"command": "make coverage RECORD=1", "rows": rows}, indent=1) + "\n")

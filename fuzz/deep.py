@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.stateful import run_state_machine_as_test
 
-from fuzz.acts import REFUSALS
 from fuzz.backends import CHOICE, Boa, Revm
+from fuzz.demands import REFUSALS
 from fuzz.driver import REACHED, Reached
 from fuzz.ladder import MarketMachine
 from fuzz.walks import missing, walk

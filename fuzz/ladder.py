@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 from hypothesis import note
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fuzz.acts import Acts, played
+from fuzz.lives import Lives, played
 
 randoms = st.randoms(use_true_random=False)
 
@@ -24,7 +24,7 @@ class PostingMachine(RuleBasedStateMachine):
     """Challenges are posted, cancelled, drawn, left to lapse."""
 
     goal: ClassVar[str] = "VOID"
-    game: Acts
+    game: Lives
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,10 +10,10 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.stateful import run_state_machine_as_test
 
 from fuzz import driver
-from fuzz.acts import played
 from fuzz.backends import CHOICE, Boa, Revm
 from fuzz.driver import backend, table
 from fuzz.ladder import MarketMachine
+from fuzz.lives import played
 from fuzz.walks import play
 from tests.world import HOUR
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
-from fuzz.acts import BAD_TERMS, REFUSALS, Acts, played
+from fuzz.acts import BAD_TERMS
+from fuzz.demands import REFUSALS
 from fuzz.driver import REACHED, table
 from fuzz.ladder import LADDER, PostingMachine
+from fuzz.lives import Lives, played
 from fuzz.model import Refused
 from fuzz.walks import missing, walk
 from tests.world import HOUR
@@ -21,7 +23,7 @@ from trainer.protocol import ETHER, Phase, Rule
 SEEDS = 60
 
 
-def gas_of_a_life(game: Acts, crowd: int) -> dict[str, int]:
+def gas_of_a_life(game: Lives, crowd: int) -> dict[str, int]:
     """Gas of each kind of call in a life with this many seals, all of which claim; the first candidate lies."""
     rng, gas = Random(0), {}
 

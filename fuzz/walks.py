@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from random import Random
 
-from fuzz.acts import ACTS, CALLS, EVENTS, MANNERS, OUTCOMES, PHASES, REFUSALS, RULES, TRANSITIONS, Acts, played
+from fuzz.acts import ACTS
+from fuzz.demands import CALLS, EVENTS, MANNERS, OUTCOMES, PHASES, REFUSALS, RULES, TRANSITIONS
 from fuzz.driver import REACHED, Reached
+from fuzz.lives import Lives, played
 
 STEPS = 60
 
 
-def play(game: Acts, rng: Random, steps: int) -> None:
+def play(game: Lives, rng: Random, steps: int) -> None:
     """Acts without hypothesis, from one source of chance; lives overlap with single calls."""
     for _ in range(steps):
         what = rng.random()

@@ -112,8 +112,9 @@ def by_fuzzing(contracts: Path, target: str) -> str | None:
 
 def walk_the_market() -> None:
     """Walks of fixed seeds, and every refusal of terms and models."""
-    from fuzz.acts import BAD_TERMS, played
+    from fuzz.acts import BAD_TERMS
     from fuzz.backends import Revm
+    from fuzz.lives import played
     from fuzz.walks import walk
 
     for seed in range(WALKS):

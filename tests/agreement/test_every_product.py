@@ -35,7 +35,7 @@ def balanced(weights: Int64, bits: int, rng: np.random.Generator) -> tuple[Uint8
     return np.array(samples, np.uint8), goal
 
 
-@pytest.mark.parametrize("inputs", [16, 32, 48, 64, 80, 128, 144, 208, 224, 272, 384, 400, 416, 784, 1200])
+@pytest.mark.parametrize("inputs", [16, 32, 48, 64, 80, 128, 144, 208, 224, 272, 320, 384, 400, 416, 784, 1200])
 @pytest.mark.parametrize(("bits", "weight_bits"), [(4, 4), (4, 2), (2, 4), (8, 8), (8, 4), (4, 8)])
 def test_every_product_decides_a_class(engine: Engine, inputs: int, bits: int, weight_bits: int) -> None:
     rng = np.random.default_rng(inputs)

@@ -15,9 +15,11 @@ from trainer.encode import classes_of, encode, pack_samples
 from trainer.integer import Network, predict
 
 NETWORKS = {
-    "dense": random_network((9, 5, 3), input_bits=8, activation_bits=8, weight_bits=8),
+    "dense, 4 bits": random_network((10, 5, 3), input_bits=4, activation_bits=4, weight_bits=4),
+    "dense, 8 bits": random_network((9, 5, 3), input_bits=8, activation_bits=8, weight_bits=8),
     "binary": binary_network((24, 11, 3)),
 }
+"""One for each kernel contract, by the name of its engine."""
 PURE = ("DenseWideKernel", "DenseValidator", "BinaryValidator")
 """Contracts that call nothing; the others call these."""
 CALLING = ("DenseEngine", "BinaryEngine")
@@ -36,11 +38,15 @@ class Case:
         return self.engine.call(method, *args).reason
 
 
+def engine_of(name: str) -> str:
+    return name.partition(",")[0]
+
+
 @pytest.fixture(scope="module", params=NETWORKS)
 def case(request: pytest.FixtureRequest) -> Case:
     network = NETWORKS[request.param]
     sample_bytes = network.widths[0] * network.input_bits // 8
-    return Case(engine_for_tests(request.param), network, encode(network), sample_bytes)
+    return Case(engine_for_tests(engine_of(request.param)), network, encode(network), sample_bytes)
 
 
 def sources(kind: str) -> list[Path]:
@@ -123,6 +129,12 @@ def test_widths_that_are_nothing_or_too_much_do_not_answer(case: Case) -> None:
     assert case.refusal("predict", wide + sample, 32, 1) is not None
 
 
+def test_the_wide_kernel_refuses_what_has_no_header_by_itself() -> None:
+    kernel = compile_contract(CONTRACTS / "DenseWideKernel.vy").deploy()
+    with boa.reverts("engine: model too short"):
+        kernel.predict(bytes(31), 31, 0)
+
+
 WIDE = (*[4096] * 7, 256)
 
 CALLER = """
@@ -144,7 +156,7 @@ def run(
 @pytest.mark.parametrize("name", NETWORKS)
 def test_another_contract_can_call_it(name: str) -> None:
     """As the market does, with the reasons of refusals passed on."""
-    network, engine = NETWORKS[name], SUBJECTS[name].deploy()
+    network, engine = NETWORKS[name], SUBJECTS[engine_of(name)].deploy()
     samples = random_group(network, 2)
     caller = boa.loads(CALLER)
     bits = network.input_bits
