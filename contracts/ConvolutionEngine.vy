@@ -20,7 +20,7 @@
     3. A tile is 8 rows of a word. The rows that its outputs see are put together with their neighbours' pixels in `xs`,
        shifted to where a patch begins, and meet the weights of all outputs.
     4. Sums become activations, still in lanes, and are stored. Halving moves pixels to lanes of another width, as the
-       sample's bits and the head's words are made (`_moved`).
+       sample's bits and the head's words are made (`_apart`).
 
     The engine has no storage and nobody owns it; the validator is fixed when it is made.
 """
@@ -65,18 +65,14 @@ LIFT: constant(uint256) = 2**30
 VALIDATOR: immutable(address)
 
 
-# How pixels move from words of `run` pixels to words of others: fields of a pitch to fields of another, the smaller of
-# which is `small`.
+# How pixels move from words of `run` pixels to words of `to_run`, and from fields of one width to fields of another.
 struct Move:
     words: uint256
     run: uint256
-    small: uint256
+    pitch: uint256
     to_words: uint256
     to_run: uint256
     keep: uint256
-    wider: bool
-    # pixels that are moved together, doubled until they are as many
-    most: uint256
     # groups of 8, 4, 2 and 1 fields: those that stay, where the others come to or from, and how far that is
     stays8: uint256
     moves8: uint256
@@ -173,26 +169,24 @@ def _every(step: uint256) -> uint256:
 @pure
 def _move(words: uint256, run: uint256, pitch: uint256, to_words: uint256, to_run: uint256, to_pitch: uint256) -> Move:
     """
-    @notice How to move rows.
+    @notice How to move rows, apart or together.
     @param words Words of a row.
     @param run Pixels of a word.
     @param pitch Bits of a pixel there.
     @param to_words Words of the row that is made.
     @param to_run Pixels of those, at most 16.
     @param to_pitch Bits of a pixel there.
-    @return What `_moved` asks for.
+    @return What moves pixels.
     """
     small: uint256 = min(pitch, to_pitch)
     big: uint256 = max(pitch, to_pitch)
     m: Move = empty(Move)
     m.words = words
     m.run = run
-    m.small = small
+    m.pitch = pitch
     m.to_words = to_words
     m.to_run = to_run
     m.keep = ~(ALL << (to_run * small))
-    m.wider = to_pitch >= pitch
-    m.most = to_run if m.wider else run
     # a group and the next one; a shift by 256 leaves nothing
     m.stays8 = unsafe_mul(self._every(16 * big), ~(ALL << (8 * small)))
     m.moves8 = m.stays8 << (8 * big)
@@ -211,60 +205,37 @@ def _move(words: uint256, run: uint256, pitch: uint256, to_words: uint256, to_ru
 
 @internal
 @pure
-def _moved(row: uint256[MAX_SPLIT], m: Move) -> uint256[MAX_SPLIT]:
+def _apart(row: uint256[MAX_SPLIT], m: Move) -> uint256[MAX_SPLIT]:
     """
-    @notice Moves the pixels of a row.
+    @notice Moves the pixels of a row to wider fields.
     @param row Words whose pixels are in fields of `pitch` bits, the first one the highest; zero elsewhere, but for bits
         above the first pixel of a row of one word.
     @param m See `_move`.
     @return Words with the same pixels in other fields; zero behind the last pixel.
     """
-    out: uint256[MAX_SPLIT] = row
+    out: uint256[MAX_SPLIT] = empty(uint256[MAX_SPLIT])
     v: uint256 = 0
-    if not m.wider:
-        for i: uint256 in range(m.words, bound=MAX_SPLIT):
-            v = out[i]
-            if m.most > 1:
-                v = (v & m.stays1) | ((v & m.moves1) >> m.by1)
-            if m.most > 2:
-                v = (v & m.stays2) | ((v & m.moves2) >> m.by2)
-            if m.most > 4:
-                v = (v & m.stays4) | ((v & m.moves4) >> m.by4)
-            if m.most > 8:
-                v = (v & m.stays8) | ((v & m.moves8) >> m.by8)
-            out[i] = v
-        if m.words == 1 and m.to_words == 1:
-            # the last pixels of both; runs are at most 32
-            end: uint256 = m.to_run
-            if end >= m.run:
-                out[0] = out[0] << unsafe_mul(unsafe_sub(end, m.run), m.small)
-            else:
-                out[0] = out[0] >> unsafe_mul(unsafe_sub(m.run, end), m.small)
-            return out
-    parts: uint256[MAX_SPLIT] = out
+    # the last pixel of either; runs are at most 32, pitches at most 32
     last: uint256 = 0
     for i: uint256 in range(m.to_words, bound=MAX_SPLIT):
-        # at most 4 * 32
         last = unsafe_add(last, m.to_run)
         v = 0
         other: uint256 = 0
         for j: uint256 in range(m.words, bound=MAX_SPLIT):
             other = unsafe_add(other, m.run)
-            # the last pixel of either
             if last >= other:
-                v |= parts[j] << unsafe_mul(unsafe_sub(last, other), m.small)
+                v |= row[j] << unsafe_mul(unsafe_sub(last, other), m.pitch)
             else:
-                v |= parts[j] >> unsafe_mul(unsafe_sub(other, last), m.small)
+                v |= row[j] >> unsafe_mul(unsafe_sub(other, last), m.pitch)
         v &= m.keep
-        if m.wider:
-            if m.most > 8:
-                v = (v & m.stays8) | ((v << m.by8) & m.moves8)
-            if m.most > 4:
-                v = (v & m.stays4) | ((v << m.by4) & m.moves4)
-            if m.most > 2:
-                v = (v & m.stays2) | ((v << m.by2) & m.moves2)
-            if m.most > 1:
-                v = (v & m.stays1) | ((v << m.by1) & m.moves1)
+        if m.to_run > 8:
+            v = (v & m.stays8) | ((v << m.by8) & m.moves8)
+        if m.to_run > 4:
+            v = (v & m.stays4) | ((v << m.by4) & m.moves4)
+        if m.to_run > 2:
+            v = (v & m.stays2) | ((v << m.by2) & m.moves2)
+        if m.to_run > 1:
+            v = (v & m.stays1) | ((v << m.by1) & m.moves1)
         out[i] = v
     return out
 
@@ -301,7 +272,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     move: Move = empty(Move)
     row: uint256[MAX_SPLIT] = empty(uint256[MAX_SPLIT])
     # four rows of halved planes
-    hs: uint256[MAX_SPLIT][4] = empty(uint256[MAX_SPLIT][4])
+    hs: uint256[4] = empty(uint256[4])
     bits: uint256 = shape.weight_bits
     three: uint256 = 3 * bits
     # fields of a chunk
@@ -362,6 +333,8 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     two: uint256 = 0
     limit: uint256 = 0
     limits: uint256 = 0
+    half_lane: uint256 = 0
+    short: bool = False
     offset: uint256 = 0
     by1: uint256 = 0
     by2: uint256 = 0
@@ -375,6 +348,9 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     at: uint256 = 0
     beside: uint256 = 0
     place: uint256 = 0
+    base: uint256 = 0
+    patches: uint256 = 0
+    goal: uint256 = 0
     own_by: uint256 = 0
     left_by: uint256 = 0
     right_by: uint256 = 0
@@ -388,11 +364,14 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     best: uint256 = 0
     best_class: uint256 = 0
     answer: uint256[MAX_WORDS] = empty(uint256[MAX_WORDS])
-    wb: uint256[12] = empty(uint256[12])
+    wp: uint256[6] = empty(uint256[6])
+    wb: uint256[6][2] = empty(uint256[6][2])
     ts: uint256[8] = empty(uint256[8])
     xb: uint256[8] = empty(uint256[8])
-    xs: uint256[96] = empty(uint256[96])
-    kernels: uint256[12][MAX_KERNELS] = empty(uint256[12][MAX_KERNELS])
+    xr: uint256[10] = empty(uint256[10])
+    xs: uint256[10][4] = empty(uint256[10][4])
+    xp: uint256[8][12] = empty(uint256[8][12])
+    kernels: uint256[6][2][MAX_KERNELS] = empty(uint256[6][2][MAX_KERNELS])
     sums: uint256[8][MAX_HEAD] = empty(uint256[8][MAX_HEAD])
     acts: uint256[8][MAX_BLOCKS] = empty(uint256[8][MAX_BLOCKS])
 
@@ -409,7 +388,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                 # 32 bytes that end where the row ends
                 t = (pos + 7) // 8
                 row[0] = extract32(payload, t - 32, output_type=uint256) >> (8 * t - pos)
-                row = self._moved(row, move)
+                row = self._apart(row, move)
                 t = bases[0] + c * splits[0] * (tiles[0] + 1) + 1 + y // 8
                 for q: uint256 in range(splits[0], bound=MAX_SPLIT):
                     acts[t][y & 7] = row[q]
@@ -428,6 +407,10 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
             # run + 2 lanes fit a word
             ones = self._every(lane) & ~(ALL << (lane * (run + 2)))
             two = 2 * lane
+            half_lane = low + 1
+            goal = 0
+            if layer.skip > 0:
+                goal = bases[layer.skip - 1] + 1
             keep = unsafe_mul(ones, low >> layer.shift)
             limit = ~(ALL << shape.activation_bits)
             lift = unsafe_mul(ones, low - limit)
@@ -437,10 +420,11 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
             offset = half
             if layer.size > 1:
                 offset = half * (1 + (1 << lane) + (1 << two))
+            patches = rows.side * rows.side
             groups = channels[number] if layer.depthwise else 1
             members = 1 if layer.depthwise else layer.outputs
             together = min(MAX_KERNELS // rows.slots, members)
-            outs = spare if layer.halve > 0 else bases[number + 1]
+            outs = 1 + (spare if layer.halve > 0 else bases[number + 1])
             # to the word beside, in rows
             beside = 8 * tall
             for group: uint256 in range(groups, bound=MAX_CHANNELS):
@@ -454,239 +438,214 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                     for o: uint256 in range(some, bound=MAX_KERNELS):
                         pos = body + 4 * layer.outputs + (first + o) * rows.row_bytes - 32
                         for slot: uint256 in range(rows.slots, bound=MAX_SLOTS):
-                            wb = empty(uint256[12])
+                            wb = empty(uint256[6][2])
                             if layer.size > 1:
-                                t = 0
-                                for pair: uint256 in range(min(2, rows.chunks - 2 * slot), bound=2):
-                                    pos += rows.chunk_bytes
+                                for pair: uint256 in range(min(2, unsafe_sub(rows.chunks, 2 * slot)), bound=2):
+                                    pos = unsafe_add(pos, rows.chunk_bytes)
                                     v = extract32(payload, pos, output_type=uint256)
-                                    wb[unsafe_add(t, 0)] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                    wp[0] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                     v = v >> three
-                                    wb[unsafe_add(t, 1)] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                    wp[1] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                     v = v >> three
-                                    wb[unsafe_add(t, 2)] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                    wp[2] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                     v = v >> three
-                                    wb[unsafe_add(t, 3)] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                    wp[3] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                     v = v >> three
-                                    wb[unsafe_add(t, 4)] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                    wp[4] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                     v = v >> three
-                                    wb[unsafe_add(t, 5)] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                    wp[5] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                     v = v >> three
-                                    t = 6
+                                    wb[pair] = wp
                             else:
-                                pos += rows.chunk_bytes
+                                pos = unsafe_add(pos, rows.chunk_bytes)
                                 v = extract32(payload, pos, output_type=uint256)
-                                wb[0] = unsafe_sub(v & f0, offset)
+                                wb[0][0] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[1] = unsafe_sub(v & f0, offset)
+                                wb[0][1] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[2] = unsafe_sub(v & f0, offset)
+                                wb[0][2] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[3] = unsafe_sub(v & f0, offset)
+                                wb[0][3] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[4] = unsafe_sub(v & f0, offset)
+                                wb[0][4] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[5] = unsafe_sub(v & f0, offset)
+                                wb[0][5] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[6] = unsafe_sub(v & f0, offset)
+                                wb[1][0] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[7] = unsafe_sub(v & f0, offset)
+                                wb[1][1] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[8] = unsafe_sub(v & f0, offset)
+                                wb[1][2] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[9] = unsafe_sub(v & f0, offset)
+                                wb[1][3] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[10] = unsafe_sub(v & f0, offset)
+                                wb[1][4] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
-                                wb[11] = unsafe_sub(v & f0, offset)
+                                wb[1][5] = unsafe_sub(v & f0, offset)
                                 v = v >> bits
                             kernels[u] = wb
-                            u += 1
+                            u = unsafe_add(u, 1)
 
+                    base = bases[number] + 1
                     for q: uint256 in range(split, bound=MAX_SPLIT):
                         # pixels of this word that there are
                         t = widths[number] - min(widths[number], q * run)
                         t = run - min(run, t)
                         limits = unsafe_mul(ones, limit) >> ((t + 2) * lane) << ((t + 2) * lane)
                         for tile: uint256 in range(tiles[number], bound=MAX_TILES):
+                            # rows that there are not
+                            short = 8 * tile + 8 > heights[number]
                             for slot: uint256 in range(rows.slots, bound=MAX_SLOTS):
                                 here = min(rows.step, rows.count - rows.step * slot)
-                                place = 0
                                 for i: uint256 in range(here, bound=12):
-                                    t = rows.step * slot + i
-                                    u = rows.side * rows.side
-                                    at = bases[number] + ((first_channel + t // u) * split + q) * tall + 1 + tile
-                                    t = t % u
+                                    # small numbers all
+                                    t = unsafe_add(unsafe_mul(rows.step, slot), i)
+                                    u = unsafe_div(t, patches)
+                                    at = unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(first_channel, u), split), q), tall)
+                                    at = unsafe_add(unsafe_add(at, tile), base)
+                                    t = unsafe_sub(t, unsafe_mul(u, patches))
                                     # from 0: one pixel less than where the patch begins
-                                    u = 2 + 3 * (t % rows.side) - layer.size // 2
-                                    own_by = u * lane
-                                    left_by = (u + run) * lane
-                                    right_by = (run - min(u, run)) * lane
-                                    at = 8 * at + 3 * (t // rows.side) - layer.size // 2
-                                    t = unsafe_add(at, 0)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 0)] = v
-                                    t = unsafe_add(at, 1)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 1)] = v
-                                    t = unsafe_add(at, 2)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 2)] = v
-                                    t = unsafe_add(at, 3)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 3)] = v
-                                    t = unsafe_add(at, 4)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 4)] = v
-                                    t = unsafe_add(at, 5)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 5)] = v
-                                    t = unsafe_add(at, 6)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 6)] = v
-                                    t = unsafe_add(at, 7)
-                                    v = acts[t >> 3][t & 7] << own_by
-                                    if q > 0:
-                                        u = unsafe_sub(t, beside)
-                                        v |= acts[u >> 3][u & 7] << left_by
-                                    if unsafe_add(q, 1) < split:
-                                        u = unsafe_add(t, beside)
-                                        v |= acts[u >> 3][u & 7] >> right_by
-                                    xs[unsafe_add(place, 7)] = v
-                                    if layer.size > 1:
-                                        t = unsafe_add(at, 8)
-                                        v = acts[t >> 3][t & 7] << own_by
+                                    u = unsafe_sub(unsafe_add(2, unsafe_mul(3, t % rows.side)), layer.size >> 1)
+                                    own_by = unsafe_mul(u, lane)
+                                    left_by = unsafe_mul(unsafe_add(u, run), lane)
+                                    right_by = unsafe_mul(unsafe_sub(run, min(u, run)), lane)
+                                    xb = acts[at]
+                                    if layer.size == 1:
+                                        xb[0] = xb[0] << own_by
+                                        xb[1] = xb[1] << own_by
+                                        xb[2] = xb[2] << own_by
+                                        xb[3] = xb[3] << own_by
+                                        xb[4] = xb[4] << own_by
+                                        xb[5] = xb[5] << own_by
+                                        xb[6] = xb[6] << own_by
+                                        xb[7] = xb[7] << own_by
+                                        xp[i] = xb
+                                    elif layer.size == 3:
+                                        xr[0] = acts[unsafe_sub(at, 1)][7] << own_by
+                                        xr[1] = xb[0] << own_by
+                                        xr[2] = xb[1] << own_by
+                                        xr[3] = xb[2] << own_by
+                                        xr[4] = xb[3] << own_by
+                                        xr[5] = xb[4] << own_by
+                                        xr[6] = xb[5] << own_by
+                                        xr[7] = xb[6] << own_by
+                                        xr[8] = xb[7] << own_by
+                                        xr[9] = acts[unsafe_add(at, 1)][0] << own_by
                                         if q > 0:
-                                            u = unsafe_sub(t, beside)
-                                            v |= acts[u >> 3][u & 7] << left_by
+                                            xb = acts[unsafe_sub(at, tall)]
+                                            u = unsafe_sub(at, tall)
+                                            xr[0] |= acts[unsafe_sub(u, 1)][7] << left_by
+                                            xr[1] |= xb[0] << left_by
+                                            xr[2] |= xb[1] << left_by
+                                            xr[3] |= xb[2] << left_by
+                                            xr[4] |= xb[3] << left_by
+                                            xr[5] |= xb[4] << left_by
+                                            xr[6] |= xb[5] << left_by
+                                            xr[7] |= xb[6] << left_by
+                                            xr[8] |= xb[7] << left_by
+                                            xr[9] |= acts[unsafe_add(u, 1)][0] << left_by
                                         if unsafe_add(q, 1) < split:
-                                            u = unsafe_add(t, beside)
-                                            v |= acts[u >> 3][u & 7] >> right_by
-                                        xs[unsafe_add(place, 8)] = v
-                                        t = unsafe_add(at, 9)
-                                        v = acts[t >> 3][t & 7] << own_by
-                                        if q > 0:
-                                            u = unsafe_sub(t, beside)
-                                            v |= acts[u >> 3][u & 7] << left_by
-                                        if unsafe_add(q, 1) < split:
-                                            u = unsafe_add(t, beside)
-                                            v |= acts[u >> 3][u & 7] >> right_by
-                                        xs[unsafe_add(place, 9)] = v
-                                    place += 10 if layer.size > 1 else 8
+                                            xb = acts[unsafe_add(at, tall)]
+                                            u = unsafe_add(at, tall)
+                                            xr[0] |= acts[unsafe_sub(u, 1)][7] >> right_by
+                                            xr[1] |= xb[0] >> right_by
+                                            xr[2] |= xb[1] >> right_by
+                                            xr[3] |= xb[2] >> right_by
+                                            xr[4] |= xb[3] >> right_by
+                                            xr[5] |= xb[4] >> right_by
+                                            xr[6] |= xb[5] >> right_by
+                                            xr[7] |= xb[6] >> right_by
+                                            xr[8] |= xb[7] >> right_by
+                                            xr[9] |= acts[unsafe_add(u, 1)][0] >> right_by
+                                        xs[i] = xr
+                                    else:
+                                        # the patch's rows begin 2 above the tile or 1 below its first
+                                        at = unsafe_add(unsafe_sub(unsafe_mul(8, at), 2), unsafe_mul(3, unsafe_div(t, 2)))
+                                        for r: uint256 in range(10):
+                                            t = unsafe_add(at, r)
+                                            v = acts[t >> 3][t & 7] << own_by
+                                            if q > 0:
+                                                u = unsafe_sub(t, beside)
+                                                v |= acts[u >> 3][u & 7] << left_by
+                                            if unsafe_add(q, 1) < split:
+                                                u = unsafe_add(t, beside)
+                                                v |= acts[u >> 3][u & 7] >> right_by
+                                            xr[r] = v
+                                        xs[i] = xr
                                 for o: uint256 in range(some, bound=MAX_KERNELS):
-                                    wb = kernels[o * rows.slots + slot]
+                                    wb = kernels[unsafe_add(unsafe_mul(o, rows.slots), slot)]
                                     if slot == 0:
                                         ts = empty(uint256[8])
                                     else:
                                         ts = sums[o]
                                     if layer.size > 1:
-                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0], wb[0]), unsafe_mul(xs[1], wb[1])), unsafe_mul(xs[2], wb[2])))
-                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[1], wb[0]), unsafe_mul(xs[2], wb[1])), unsafe_mul(xs[3], wb[2])))
-                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[2], wb[0]), unsafe_mul(xs[3], wb[1])), unsafe_mul(xs[4], wb[2])))
-                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[3], wb[0]), unsafe_mul(xs[4], wb[1])), unsafe_mul(xs[5], wb[2])))
-                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[4], wb[0]), unsafe_mul(xs[5], wb[1])), unsafe_mul(xs[6], wb[2])))
-                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[5], wb[0]), unsafe_mul(xs[6], wb[1])), unsafe_mul(xs[7], wb[2])))
-                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[6], wb[0]), unsafe_mul(xs[7], wb[1])), unsafe_mul(xs[8], wb[2])))
-                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[7], wb[0]), unsafe_mul(xs[8], wb[1])), unsafe_mul(xs[9], wb[2])))
+                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
+                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
+                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
+                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])))
+                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])))
+                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
+                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
+                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
                                         if here > 1:
-                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[10], wb[3]), unsafe_mul(xs[11], wb[4])), unsafe_mul(xs[12], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[20], wb[6]), unsafe_mul(xs[21], wb[7])), unsafe_mul(xs[22], wb[8]))))
-                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[11], wb[3]), unsafe_mul(xs[12], wb[4])), unsafe_mul(xs[13], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[21], wb[6]), unsafe_mul(xs[22], wb[7])), unsafe_mul(xs[23], wb[8]))))
-                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[12], wb[3]), unsafe_mul(xs[13], wb[4])), unsafe_mul(xs[14], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[22], wb[6]), unsafe_mul(xs[23], wb[7])), unsafe_mul(xs[24], wb[8]))))
-                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[13], wb[3]), unsafe_mul(xs[14], wb[4])), unsafe_mul(xs[15], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[23], wb[6]), unsafe_mul(xs[24], wb[7])), unsafe_mul(xs[25], wb[8]))))
-                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[14], wb[3]), unsafe_mul(xs[15], wb[4])), unsafe_mul(xs[16], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[24], wb[6]), unsafe_mul(xs[25], wb[7])), unsafe_mul(xs[26], wb[8]))))
-                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[15], wb[3]), unsafe_mul(xs[16], wb[4])), unsafe_mul(xs[17], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[25], wb[6]), unsafe_mul(xs[26], wb[7])), unsafe_mul(xs[27], wb[8]))))
-                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[16], wb[3]), unsafe_mul(xs[17], wb[4])), unsafe_mul(xs[18], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[26], wb[6]), unsafe_mul(xs[27], wb[7])), unsafe_mul(xs[28], wb[8]))))
-                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[17], wb[3]), unsafe_mul(xs[18], wb[4])), unsafe_mul(xs[19], wb[5])), unsafe_add(unsafe_add(unsafe_mul(xs[27], wb[6]), unsafe_mul(xs[28], wb[7])), unsafe_mul(xs[29], wb[8]))))
+                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4])), unsafe_mul(xs[1][2], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][0], wb[1][0]), unsafe_mul(xs[2][1], wb[1][1])), unsafe_mul(xs[2][2], wb[1][2]))))
+                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4])), unsafe_mul(xs[1][3], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][1], wb[1][0]), unsafe_mul(xs[2][2], wb[1][1])), unsafe_mul(xs[2][3], wb[1][2]))))
+                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4])), unsafe_mul(xs[1][4], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][2], wb[1][0]), unsafe_mul(xs[2][3], wb[1][1])), unsafe_mul(xs[2][4], wb[1][2]))))
+                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4])), unsafe_mul(xs[1][5], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][3], wb[1][0]), unsafe_mul(xs[2][4], wb[1][1])), unsafe_mul(xs[2][5], wb[1][2]))))
+                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4])), unsafe_mul(xs[1][6], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][4], wb[1][0]), unsafe_mul(xs[2][5], wb[1][1])), unsafe_mul(xs[2][6], wb[1][2]))))
+                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4])), unsafe_mul(xs[1][7], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][5], wb[1][0]), unsafe_mul(xs[2][6], wb[1][1])), unsafe_mul(xs[2][7], wb[1][2]))))
+                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][6], wb[0][3]), unsafe_mul(xs[1][7], wb[0][4])), unsafe_mul(xs[1][8], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][6], wb[1][0]), unsafe_mul(xs[2][7], wb[1][1])), unsafe_mul(xs[2][8], wb[1][2]))))
+                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][7], wb[0][3]), unsafe_mul(xs[1][8], wb[0][4])), unsafe_mul(xs[1][9], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][7], wb[1][0]), unsafe_mul(xs[2][8], wb[1][1])), unsafe_mul(xs[2][9], wb[1][2]))))
                                         if here > 3:
-                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[30], wb[9]), unsafe_mul(xs[31], wb[10])), unsafe_mul(xs[32], wb[11])))
-                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[31], wb[9]), unsafe_mul(xs[32], wb[10])), unsafe_mul(xs[33], wb[11])))
-                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[32], wb[9]), unsafe_mul(xs[33], wb[10])), unsafe_mul(xs[34], wb[11])))
-                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[33], wb[9]), unsafe_mul(xs[34], wb[10])), unsafe_mul(xs[35], wb[11])))
-                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[34], wb[9]), unsafe_mul(xs[35], wb[10])), unsafe_mul(xs[36], wb[11])))
-                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[35], wb[9]), unsafe_mul(xs[36], wb[10])), unsafe_mul(xs[37], wb[11])))
-                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[36], wb[9]), unsafe_mul(xs[37], wb[10])), unsafe_mul(xs[38], wb[11])))
-                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[37], wb[9]), unsafe_mul(xs[38], wb[10])), unsafe_mul(xs[39], wb[11])))
+                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[3][0], wb[1][3]), unsafe_mul(xs[3][1], wb[1][4])), unsafe_mul(xs[3][2], wb[1][5])))
+                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[3][1], wb[1][3]), unsafe_mul(xs[3][2], wb[1][4])), unsafe_mul(xs[3][3], wb[1][5])))
+                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[3][2], wb[1][3]), unsafe_mul(xs[3][3], wb[1][4])), unsafe_mul(xs[3][4], wb[1][5])))
+                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[3][3], wb[1][3]), unsafe_mul(xs[3][4], wb[1][4])), unsafe_mul(xs[3][5], wb[1][5])))
+                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[3][4], wb[1][3]), unsafe_mul(xs[3][5], wb[1][4])), unsafe_mul(xs[3][6], wb[1][5])))
+                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[3][5], wb[1][3]), unsafe_mul(xs[3][6], wb[1][4])), unsafe_mul(xs[3][7], wb[1][5])))
+                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[3][6], wb[1][3]), unsafe_mul(xs[3][7], wb[1][4])), unsafe_mul(xs[3][8], wb[1][5])))
+                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[3][7], wb[1][3]), unsafe_mul(xs[3][8], wb[1][4])), unsafe_mul(xs[3][9], wb[1][5])))
                                     else:
-                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0], wb[0]), unsafe_mul(xs[8], wb[1])), unsafe_add(unsafe_mul(xs[16], wb[2]), unsafe_mul(xs[24], wb[3]))))
-                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[1], wb[0]), unsafe_mul(xs[9], wb[1])), unsafe_add(unsafe_mul(xs[17], wb[2]), unsafe_mul(xs[25], wb[3]))))
-                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[2], wb[0]), unsafe_mul(xs[10], wb[1])), unsafe_add(unsafe_mul(xs[18], wb[2]), unsafe_mul(xs[26], wb[3]))))
-                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[3], wb[0]), unsafe_mul(xs[11], wb[1])), unsafe_add(unsafe_mul(xs[19], wb[2]), unsafe_mul(xs[27], wb[3]))))
-                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[4], wb[0]), unsafe_mul(xs[12], wb[1])), unsafe_add(unsafe_mul(xs[20], wb[2]), unsafe_mul(xs[28], wb[3]))))
-                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[5], wb[0]), unsafe_mul(xs[13], wb[1])), unsafe_add(unsafe_mul(xs[21], wb[2]), unsafe_mul(xs[29], wb[3]))))
-                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[6], wb[0]), unsafe_mul(xs[14], wb[1])), unsafe_add(unsafe_mul(xs[22], wb[2]), unsafe_mul(xs[30], wb[3]))))
-                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[7], wb[0]), unsafe_mul(xs[15], wb[1])), unsafe_add(unsafe_mul(xs[23], wb[2]), unsafe_mul(xs[31], wb[3]))))
+                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
+                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[0][1], wb[0][0]), unsafe_mul(xp[1][1], wb[0][1])), unsafe_add(unsafe_mul(xp[2][1], wb[0][2]), unsafe_mul(xp[3][1], wb[0][3]))))
+                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xp[0][2], wb[0][0]), unsafe_mul(xp[1][2], wb[0][1])), unsafe_add(unsafe_mul(xp[2][2], wb[0][2]), unsafe_mul(xp[3][2], wb[0][3]))))
+                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xp[0][3], wb[0][0]), unsafe_mul(xp[1][3], wb[0][1])), unsafe_add(unsafe_mul(xp[2][3], wb[0][2]), unsafe_mul(xp[3][3], wb[0][3]))))
+                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xp[0][4], wb[0][0]), unsafe_mul(xp[1][4], wb[0][1])), unsafe_add(unsafe_mul(xp[2][4], wb[0][2]), unsafe_mul(xp[3][4], wb[0][3]))))
+                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xp[0][5], wb[0][0]), unsafe_mul(xp[1][5], wb[0][1])), unsafe_add(unsafe_mul(xp[2][5], wb[0][2]), unsafe_mul(xp[3][5], wb[0][3]))))
+                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xp[0][6], wb[0][0]), unsafe_mul(xp[1][6], wb[0][1])), unsafe_add(unsafe_mul(xp[2][6], wb[0][2]), unsafe_mul(xp[3][6], wb[0][3]))))
+                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xp[0][7], wb[0][0]), unsafe_mul(xp[1][7], wb[0][1])), unsafe_add(unsafe_mul(xp[2][7], wb[0][2]), unsafe_mul(xp[3][7], wb[0][3]))))
                                         if here > 4:
-                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[32], wb[4]), unsafe_mul(xs[40], wb[5])), unsafe_add(unsafe_mul(xs[48], wb[6]), unsafe_mul(xs[56], wb[7]))))
-                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[33], wb[4]), unsafe_mul(xs[41], wb[5])), unsafe_add(unsafe_mul(xs[49], wb[6]), unsafe_mul(xs[57], wb[7]))))
-                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[34], wb[4]), unsafe_mul(xs[42], wb[5])), unsafe_add(unsafe_mul(xs[50], wb[6]), unsafe_mul(xs[58], wb[7]))))
-                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[35], wb[4]), unsafe_mul(xs[43], wb[5])), unsafe_add(unsafe_mul(xs[51], wb[6]), unsafe_mul(xs[59], wb[7]))))
-                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[36], wb[4]), unsafe_mul(xs[44], wb[5])), unsafe_add(unsafe_mul(xs[52], wb[6]), unsafe_mul(xs[60], wb[7]))))
-                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[37], wb[4]), unsafe_mul(xs[45], wb[5])), unsafe_add(unsafe_mul(xs[53], wb[6]), unsafe_mul(xs[61], wb[7]))))
-                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[38], wb[4]), unsafe_mul(xs[46], wb[5])), unsafe_add(unsafe_mul(xs[54], wb[6]), unsafe_mul(xs[62], wb[7]))))
-                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[39], wb[4]), unsafe_mul(xs[47], wb[5])), unsafe_add(unsafe_mul(xs[55], wb[6]), unsafe_mul(xs[63], wb[7]))))
+                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[4][0], wb[0][4]), unsafe_mul(xp[5][0], wb[0][5])), unsafe_add(unsafe_mul(xp[6][0], wb[1][0]), unsafe_mul(xp[7][0], wb[1][1]))))
+                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[4][1], wb[0][4]), unsafe_mul(xp[5][1], wb[0][5])), unsafe_add(unsafe_mul(xp[6][1], wb[1][0]), unsafe_mul(xp[7][1], wb[1][1]))))
+                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xp[4][2], wb[0][4]), unsafe_mul(xp[5][2], wb[0][5])), unsafe_add(unsafe_mul(xp[6][2], wb[1][0]), unsafe_mul(xp[7][2], wb[1][1]))))
+                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xp[4][3], wb[0][4]), unsafe_mul(xp[5][3], wb[0][5])), unsafe_add(unsafe_mul(xp[6][3], wb[1][0]), unsafe_mul(xp[7][3], wb[1][1]))))
+                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xp[4][4], wb[0][4]), unsafe_mul(xp[5][4], wb[0][5])), unsafe_add(unsafe_mul(xp[6][4], wb[1][0]), unsafe_mul(xp[7][4], wb[1][1]))))
+                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xp[4][5], wb[0][4]), unsafe_mul(xp[5][5], wb[0][5])), unsafe_add(unsafe_mul(xp[6][5], wb[1][0]), unsafe_mul(xp[7][5], wb[1][1]))))
+                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xp[4][6], wb[0][4]), unsafe_mul(xp[5][6], wb[0][5])), unsafe_add(unsafe_mul(xp[6][6], wb[1][0]), unsafe_mul(xp[7][6], wb[1][1]))))
+                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xp[4][7], wb[0][4]), unsafe_mul(xp[5][7], wb[0][5])), unsafe_add(unsafe_mul(xp[6][7], wb[1][0]), unsafe_mul(xp[7][7], wb[1][1]))))
                                         if here > 8:
-                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[64], wb[8]), unsafe_mul(xs[72], wb[9])), unsafe_add(unsafe_mul(xs[80], wb[10]), unsafe_mul(xs[88], wb[11]))))
-                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[65], wb[8]), unsafe_mul(xs[73], wb[9])), unsafe_add(unsafe_mul(xs[81], wb[10]), unsafe_mul(xs[89], wb[11]))))
-                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[66], wb[8]), unsafe_mul(xs[74], wb[9])), unsafe_add(unsafe_mul(xs[82], wb[10]), unsafe_mul(xs[90], wb[11]))))
-                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[67], wb[8]), unsafe_mul(xs[75], wb[9])), unsafe_add(unsafe_mul(xs[83], wb[10]), unsafe_mul(xs[91], wb[11]))))
-                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[68], wb[8]), unsafe_mul(xs[76], wb[9])), unsafe_add(unsafe_mul(xs[84], wb[10]), unsafe_mul(xs[92], wb[11]))))
-                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[69], wb[8]), unsafe_mul(xs[77], wb[9])), unsafe_add(unsafe_mul(xs[85], wb[10]), unsafe_mul(xs[93], wb[11]))))
-                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[70], wb[8]), unsafe_mul(xs[78], wb[9])), unsafe_add(unsafe_mul(xs[86], wb[10]), unsafe_mul(xs[94], wb[11]))))
-                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[71], wb[8]), unsafe_mul(xs[79], wb[9])), unsafe_add(unsafe_mul(xs[87], wb[10]), unsafe_mul(xs[95], wb[11]))))
-                                    if slot + 1 < rows.slots:
+                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[8][0], wb[1][2]), unsafe_mul(xp[9][0], wb[1][3])), unsafe_add(unsafe_mul(xp[10][0], wb[1][4]), unsafe_mul(xp[11][0], wb[1][5]))))
+                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[8][1], wb[1][2]), unsafe_mul(xp[9][1], wb[1][3])), unsafe_add(unsafe_mul(xp[10][1], wb[1][4]), unsafe_mul(xp[11][1], wb[1][5]))))
+                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xp[8][2], wb[1][2]), unsafe_mul(xp[9][2], wb[1][3])), unsafe_add(unsafe_mul(xp[10][2], wb[1][4]), unsafe_mul(xp[11][2], wb[1][5]))))
+                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xp[8][3], wb[1][2]), unsafe_mul(xp[9][3], wb[1][3])), unsafe_add(unsafe_mul(xp[10][3], wb[1][4]), unsafe_mul(xp[11][3], wb[1][5]))))
+                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xp[8][4], wb[1][2]), unsafe_mul(xp[9][4], wb[1][3])), unsafe_add(unsafe_mul(xp[10][4], wb[1][4]), unsafe_mul(xp[11][4], wb[1][5]))))
+                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xp[8][5], wb[1][2]), unsafe_mul(xp[9][5], wb[1][3])), unsafe_add(unsafe_mul(xp[10][5], wb[1][4]), unsafe_mul(xp[11][5], wb[1][5]))))
+                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xp[8][6], wb[1][2]), unsafe_mul(xp[9][6], wb[1][3])), unsafe_add(unsafe_mul(xp[10][6], wb[1][4]), unsafe_mul(xp[11][6], wb[1][5]))))
+                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xp[8][7], wb[1][2]), unsafe_mul(xp[9][7], wb[1][3])), unsafe_add(unsafe_mul(xp[10][7], wb[1][4]), unsafe_mul(xp[11][7], wb[1][5]))))
+                                    if unsafe_add(slot, 1) < rows.slots:
                                         sums[o] = ts
                                         continue
                                     # ── activations ──
-                                    t = first + o
-                                    bias = extract32(payload, body + 4 * t, output_type=uint256) >> 224
-                                    bias = unsafe_mul(ones, bias + low + 1 - LIFT)
+                                    t = unsafe_add(first, o)
+                                    bias = extract32(payload, unsafe_add(body, unsafe_mul(4, t)), output_type=uint256) >> 224
+                                    # half a lane more than the bias; below 2**32
+                                    bias = unsafe_mul(ones, unsafe_sub(unsafe_add(bias, half_lane), LIFT))
+                                    t = unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(t, split), q), tall), tile)
                                     if layer.skip > 0:
-                                        t = bases[layer.skip - 1] + (t * split + q) * tall + 1 + tile
-                                        xb = acts[t]
+                                        xb = acts[unsafe_add(t, goal)]
                                         for p: uint256 in range(8):
                                             ts[p] = unsafe_add(ts[p], xb[p] << (two + layer.lift))
+                                    at = unsafe_add(t, outs)
                                     t = unsafe_add(ts[0], bias)
                                     v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
                                     ts[0] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
@@ -711,11 +670,11 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                     t = unsafe_add(ts[7], bias)
                                     v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
                                     ts[7] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    if 8 * tile + 8 > heights[number]:
+                                    if short:
                                         for p: uint256 in range(8):
                                             if 8 * tile + p >= heights[number]:
                                                 ts[p] = 0
-                                    acts[outs + ((first + o) * split + q) * tall + 1 + tile] = ts
+                                    acts[at] = ts
             body += layer.outputs * (4 + rows.row_bytes)
 
             # ── halving ──
@@ -727,24 +686,16 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                 ones = unsafe_mul(ones & ~(ALL << (lane * run)), low)
                 signs = self._every(lane) << sign
                 u = number + 1
-                at = outs + 1
+                at = outs
                 place = bases[u] + 1
                 for c: uint256 in range(layer.outputs, bound=MAX_CHANNELS):
                     for tile: uint256 in range(tiles[number], bound=MAX_TILES):
-                        pos = at + tile
+                        pos = unsafe_add(at, tile)
+                        here = 0
                         for q: uint256 in range(split, bound=MAX_SPLIT):
                             xb = acts[pos]
                             pos = unsafe_add(pos, tall)
-                            if layer.halve == 1:
-                                v = (xb[0] >> lane) & ones
-                                hs[0][q] = v
-                                v = (xb[2] >> lane) & ones
-                                hs[1][q] = v
-                                v = (xb[4] >> lane) & ones
-                                hs[2][q] = v
-                                v = (xb[6] >> lane) & ones
-                                hs[3][q] = v
-                            elif layer.halve == 2:
+                            if layer.halve == 2:
                                 v = unsafe_sub(xb[0] | signs, xb[1])
                                 t = unsafe_add(xb[1], v & unsafe_mul((v & signs) >> sign, low))
                                 bias = (t >> lane) & ones
@@ -752,7 +703,16 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                 v = unsafe_sub(t | signs, bias)
                                 v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
                                 v &= ones
-                                hs[0][q] = v
+                            elif layer.halve == 1:
+                                v = (xb[0] >> lane) & ones
+                            else:
+                                t = unsafe_add(xb[0], xb[1])
+                                v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
+                            v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
+                            v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                            v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                            hs[0] = v
+                            if layer.halve == 2:
                                 v = unsafe_sub(xb[2] | signs, xb[3])
                                 t = unsafe_add(xb[3], v & unsafe_mul((v & signs) >> sign, low))
                                 bias = (t >> lane) & ones
@@ -760,7 +720,16 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                 v = unsafe_sub(t | signs, bias)
                                 v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
                                 v &= ones
-                                hs[1][q] = v
+                            elif layer.halve == 1:
+                                v = (xb[2] >> lane) & ones
+                            else:
+                                t = unsafe_add(xb[2], xb[3])
+                                v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
+                            v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
+                            v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                            v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                            hs[1] = v
+                            if layer.halve == 2:
                                 v = unsafe_sub(xb[4] | signs, xb[5])
                                 t = unsafe_add(xb[5], v & unsafe_mul((v & signs) >> sign, low))
                                 bias = (t >> lane) & ones
@@ -768,7 +737,16 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                 v = unsafe_sub(t | signs, bias)
                                 v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
                                 v &= ones
-                                hs[2][q] = v
+                            elif layer.halve == 1:
+                                v = (xb[4] >> lane) & ones
+                            else:
+                                t = unsafe_add(xb[4], xb[5])
+                                v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
+                            v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
+                            v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                            v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                            hs[2] = v
+                            if layer.halve == 2:
                                 v = unsafe_sub(xb[6] | signs, xb[7])
                                 t = unsafe_add(xb[7], v & unsafe_mul((v & signs) >> sign, low))
                                 bias = (t >> lane) & ones
@@ -776,41 +754,29 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                 v = unsafe_sub(t | signs, bias)
                                 v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
                                 v &= ones
-                                hs[3][q] = v
+                            elif layer.halve == 1:
+                                v = (xb[6] >> lane) & ones
                             else:
-                                t = unsafe_add(xb[0], xb[1])
-                                v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                                hs[0][q] = v
-                                t = unsafe_add(xb[2], xb[3])
-                                v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                                hs[1][q] = v
-                                t = unsafe_add(xb[4], xb[5])
-                                v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                                hs[2][q] = v
                                 t = unsafe_add(xb[6], xb[7])
                                 v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                                hs[3][q] = v
-                        # rows of the next planes that are not there are zero
-                        row = self._moved(hs[0], move)
-                        t = unsafe_add(place, tile >> 1)
-                        for q: uint256 in range(splits[u], bound=MAX_SPLIT):
-                            acts[t][unsafe_add(unsafe_mul(4, tile & 1), 0)] = row[q]
-                            t = unsafe_add(t, unsafe_add(tiles[u], 1))
-                        row = self._moved(hs[1], move)
-                        t = unsafe_add(place, tile >> 1)
-                        for q: uint256 in range(splits[u], bound=MAX_SPLIT):
-                            acts[t][unsafe_add(unsafe_mul(4, tile & 1), 1)] = row[q]
-                            t = unsafe_add(t, unsafe_add(tiles[u], 1))
-                        row = self._moved(hs[2], move)
-                        t = unsafe_add(place, tile >> 1)
-                        for q: uint256 in range(splits[u], bound=MAX_SPLIT):
-                            acts[t][unsafe_add(unsafe_mul(4, tile & 1), 2)] = row[q]
-                            t = unsafe_add(t, unsafe_add(tiles[u], 1))
-                        row = self._moved(hs[3], move)
-                        t = unsafe_add(place, tile >> 1)
-                        for q: uint256 in range(splits[u], bound=MAX_SPLIT):
-                            acts[t][unsafe_add(unsafe_mul(4, tile & 1), 3)] = row[q]
-                            t = unsafe_add(t, unsafe_add(tiles[u], 1))
+                            v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
+                            v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                            v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                            hs[3] = v
+                            # the last pixels of this word and of those that are made
+                            here = unsafe_add(here, move.run)
+                            base = unsafe_add(place, tile >> 1)
+                            bias = 0
+                            for i: uint256 in range(move.to_words, bound=MAX_SPLIT):
+                                bias = unsafe_add(bias, move.to_run)
+                                own_by = unsafe_mul(unsafe_sub(bias, min(bias, here)), lanes[u])
+                                left_by = unsafe_mul(unsafe_sub(here, min(bias, here)), lanes[u])
+                                for k: uint256 in range(4):
+                                    v = ((hs[k] << own_by) >> left_by) & move.keep
+                                    if q > 0:
+                                        v |= acts[base][unsafe_add(unsafe_mul(4, tile & 1), k)]
+                                    acts[base][unsafe_add(unsafe_mul(4, tile & 1), k)] = v
+                                base = unsafe_add(base, unsafe_add(tiles[u], 1))
                     at += split * tall
                     place += splits[u] * (tiles[u] + 1)
 
@@ -825,7 +791,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                 for q: uint256 in range(splits[last], bound=MAX_SPLIT):
                     row[q] = acts[t][y & 7]
                     t = unsafe_add(t, unsafe_add(tiles[last], 1))
-                row = self._moved(row, move)
+                row = self._apart(row, move)
                 for q: uint256 in range(parts, bound=MAX_SPLIT):
                     sums[u >> 3][u & 7] = row[q]
                     # lanes: at most 1024 * 255

@@ -20,19 +20,17 @@ PATCHES = ((0,), (1, 2), (3,))
 """Patches of a slot that are asked about together."""
 POINTS = ((0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11))
 """Channels of a slot of kernels of one weight, likewise."""
-STEPS = 4
-"""Doublings from a word of 16 pixels to one pixel."""
 
 
 def patch_sums(patches: tuple[int, ...], row: int) -> str:
     """Products of one row of a tile with these patches."""
-    terms = ((SEEN * v + row + dy, PATCH * v + dy) for v in patches for dy in range(PATCH))
-    return sum_of([f"unsafe_mul(xs[{x}], wb[{w}])" for x, w in terms])
+    terms = ((v, row + dy, PATCH * v + dy) for v in patches for dy in range(PATCH))
+    return sum_of([f"unsafe_mul(xs[{v}][{x}], wb[{w // 6}][{w % 6}])" for v, x, w in terms])
 
 
 def point_sums(channels: tuple[int, ...], row: int) -> str:
     """The same of kernels of one weight."""
-    return sum_of([f"unsafe_mul(xs[{TILE * c + row}], wb[{c}])" for c in channels])
+    return sum_of([f"unsafe_mul(xp[{c}][{row}], wb[{c // 6}][{c % 6}])" for c in channels])
 
 
 def ladder(groups: tuple[tuple[int, ...], ...], sums: str) -> Lines:
@@ -63,7 +61,7 @@ def patch_words() -> Lines:
     lines: Lines = []
     for term in range(2 * PATCH):
         lines += [
-            f"wb[unsafe_add(t, {term})] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)",
+            f"wp[{term}] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)",
             "v = v >> three",
         ]
     return lines
@@ -73,29 +71,34 @@ def point_words() -> Lines:
     """Twelve weights of a chunk."""
     lines: Lines = []
     for term in range(12):
-        lines += [f"wb[{term}] = unsafe_sub(v & f0, offset)", "v = v >> bits"]
+        lines += [f"wb[{term // 6}][{term % 6}] = unsafe_sub(v & f0, offset)", "v = v >> bits"]
     return lines
 
 
-def seen_rows() -> Lines:
-    """Rows of a plane that a tile meets."""
-    lines: Lines = []
-    for row in range(SEEN):
-        lines += [
-            f"t = unsafe_add(at, {row})",
-            "v = acts[t >> 3][t & 7] << own_by",
-            "if q > 0:",
-            "    u = unsafe_sub(t, beside)",
-            "    v |= acts[u >> 3][u & 7] << left_by",
-            "if unsafe_add(q, 1) < split:",
-            "    u = unsafe_add(t, beside)",
-            "    v |= acts[u >> 3][u & 7] >> right_by",
-            f"xs[unsafe_add(place, {row})] = v",
-        ]
-        if row == TILE - 1:
-            lines += ["if layer.size > 1:"]
-    cut = lines.index("if layer.size > 1:") + 1
-    return lines[:cut] + ["    " + line for line in lines[cut:]]
+def own_points() -> Lines:
+    """Rows of a tile for a kernel of one weight."""
+    return [f"xb[{row}] = xb[{row}] << own_by" for row in range(TILE)]
+
+
+def own() -> Lines:
+    """Rows that a patch of a kernel of 3 x 3 sees: the tile's, one above and one below."""
+    lines = [f"xr[{row + 1}] = xb[{row}] << own_by" for row in range(TILE)]
+    return [
+        "xr[0] = acts[unsafe_sub(at, 1)][7] << own_by",
+        *lines,
+        f"xr[{SEEN - 1}] = acts[unsafe_add(at, 1)][0] << own_by",
+    ]
+
+
+def beside(sign: str, shift: str) -> Lines:
+    """The same of the words on one side."""
+    lines = [f"xr[{row + 1}] |= xb[{row}] {shift}" for row in range(TILE)]
+    return [
+        f"u = {sign}(at, tall)",
+        f"xr[0] |= acts[unsafe_sub(u, 1)][7] {shift}",
+        *lines,
+        f"xr[{SEEN - 1}] |= acts[unsafe_add(u, 1)][0] {shift}",
+    ]
 
 
 def head(terms: range, first: int) -> str:
@@ -119,12 +122,17 @@ def masks() -> Lines:
     return lines
 
 
-def moved(groups: tuple[int, ...], step: str) -> Lines:
-    """Groups of pixels apart or together, as far as there are so many."""
+def wider() -> Lines:
+    """Groups of pixels apart, as far as there are so many."""
     lines: Lines = []
-    for n in groups:
-        lines += [f"if m.most > {n}:", "    " + step.format(n=n)]
+    for n in GROUPS:
+        lines += [f"if m.to_run > {n}:", f"    v = (v & m.stays{n}) | ((v << m.by{n}) & m.moves{n})"]
     return lines
+
+
+def together(word: str) -> Lines:
+    """Groups of pixels together, of at most 8."""
+    return [f"v = (v & move.stays{n}) | ((v & move.moves{n}) >> move.by{n})" for n in GROUPS[:0:-1]] + [f"{word} = v"]
 
 
 def larger(name: str, a: str, b: str) -> Lines:
@@ -135,49 +143,36 @@ def larger(name: str, a: str, b: str) -> Lines:
     ]
 
 
-def halves(how: str) -> Lines:
+def halved() -> Lines:
     """Four rows of one word from the eight of a block."""
     lines: Lines = []
     for row in range(TILE // 2):
         upper, lower = f"xb[{2 * row}]", f"xb[{2 * row + 1}]"
-        match how:
-            case "stride":
-                lines += [f"v = ({upper} >> lane) & ones"]
-            case "max":
-                lines += [*larger("t", upper, lower), "bias = (t >> lane) & ones", "t &= ones", *larger("v", "t", "bias")]
-                lines += ["v &= ones"]
-            case _:
-                lines += [
-                    f"t = unsafe_add({upper}, {lower})",
-                    "v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones",
-                ]
-        lines += [f"hs[{row}][q] = v"]
-    return lines
-
-
-def halved() -> Lines:
-    """Those rows, where they belong."""
-    lines: Lines = []
-    for row in range(TILE // 2):
         lines += [
-            f"row = self._moved(hs[{row}], move)",
-            "t = unsafe_add(place, tile >> 1)",
-            "for q: uint256 in range(splits[u], bound=MAX_SPLIT):",
-            f"    acts[t][unsafe_add(unsafe_mul(4, tile & 1), {row})] = row[q]",
-            "    t = unsafe_add(t, unsafe_add(tiles[u], 1))",
+            "if layer.halve == 2:",
+            *("    " + line for line in larger("t", upper, lower)),
+            "    bias = (t >> lane) & ones",
+            "    t &= ones",
+            *("    " + line for line in larger("v", "t", "bias")),
+            "    v &= ones",
+            "elif layer.halve == 1:",
+            f"    v = ({upper} >> lane) & ones",
+            "else:",
+            f"    t = unsafe_add({upper}, {lower})",
+            "    v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones",
+            *together(f"hs[{row}]"),
         ]
     return lines
 
 
 BLOCKS: dict[str, Lines] = {
     "MASKS": masks(),
-    "WIDER": moved(GROUPS, "v = (v & m.stays{n}) | ((v << m.by{n}) & m.moves{n})"),
-    "NARROWER": moved(GROUPS[::-1], "v = (v & m.stays{n}) | ((v & m.moves{n}) >> m.by{n})"),
-    "STRIDE": halves("stride"),
-    "MAX": halves("max"),
-    "MEAN": halves("mean"),
+    "WIDER": wider(),
     "HALVED": halved(),
-    "SEEN_ROWS": seen_rows(),
+    "OWN_POINTS": own_points(),
+    "OWN": own(),
+    "LEFT": beside("unsafe_sub", "<< left_by"),
+    "RIGHT": beside("unsafe_add", ">> right_by"),
     "PATCH_WORDS": patch_words(),
     "POINT_WORDS": point_words(),
     "PATCH_SUMS": ladder(PATCHES, "patches"),

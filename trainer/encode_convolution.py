@@ -22,7 +22,7 @@ from trainer.convolution import (
     stages,
 )
 from trainer.errors import EncodingError, NetworkError
-from trainer.header import LIFT, MAGIC, MAX_MODEL_BYTES
+from trainer.header import LIFT, MAGIC, MAX_COST, MAX_MODEL_BYTES
 from trainer.integer import Int64, Layer
 
 VERSION: Final = 3
@@ -42,8 +42,29 @@ DOZEN: Final = 12
 BLOCK: Final = 8
 """Rows of a plane that the engine holds together."""
 MAX_BLOCKS: Final = 384
+MAX_SLOTS: Final = 128
+MAX_HEAD: Final = 1024
 HEAD_LANE: Final = 32
 HEAD_RUN: Final = 8
+
+# the engine's gas, see `cost`
+_GAS_CALL: Final = 290_000
+_GAS_LAYER: Final = 12_000
+_GAS_ROW: Final = 1_000
+_GAS_WORD: Final = 800
+_GAS_KERNEL: Final = 2_200
+_GAS_SEEN: Final = 1_300
+_GAS_SEEN_BESIDE: Final = 1_300
+_GAS_SEEN_FAR: Final = 7_500
+_GAS_TILE: Final = 700
+_GAS_SLOT: Final = 700
+_GAS_GROUP: Final = 550
+_GAS_FINISH: Final = 2_600
+_GAS_SKIP: Final = 1_400
+_GAS_HALVED: Final = 3_300
+_GAS_MADE: Final = 2_400
+_GAS_HEAD_WORD: Final = 700
+_GAS_CLASS: Final = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +160,7 @@ def encode(network: ConvolutionalNetwork) -> bytes:
     """The model file: the only encoding of this network; raises `EncodingError` where it has none."""
     if network.inputs * network.input_bits % 8:
         raise EncodingError(f"{network.inputs} inputs of {network.input_bits} bits end inside a byte")
-    if blocks(network) > MAX_BLOCKS:
-        raise EncodingError(f"planes take {blocks(network)} blocks of 8 rows; at most {MAX_BLOCKS} fit")
+    _check_limits(network)
     count, bits = len(network.convolutions), network.weight_bits
     parts = [
         HEADER.pack(
@@ -327,6 +347,55 @@ def decode(data: bytes) -> ConvolutionalNetwork:
         raise EncodingError(f"rows lie in {splits} words; the sums of the network ask for other numbers")
     if network.inputs * input_bits % 8:
         raise EncodingError(f"{network.inputs} inputs of {input_bits} bits end inside a byte")
+    _check_limits(network)
+    return network
+
+
+def _check_limits(network: ConvolutionalNetwork) -> None:
+    """What the engine has room for."""
     if blocks(network) > MAX_BLOCKS:
         raise EncodingError(f"planes take {blocks(network)} blocks of 8 rows; at most {MAX_BLOCKS} fit")
-    return network
+    if head_terms(network.shapes[-1]) > MAX_HEAD:
+        raise EncodingError(f"the head sees {head_terms(network.shapes[-1])} words of 8 pixels; at most {MAX_HEAD} fit")
+    for number, conv in enumerate(network.convolutions):
+        if _slots(conv)[1] > MAX_SLOTS:
+            raise EncodingError(
+                f"convolution {number + 1}: kernels of {conv.weights.shape[2]} x {conv.weights.shape[3]} over "
+                f"{conv.weights.shape[1]} channels; 5 x 5 fits over 128"
+            )
+    if cost(network) > MAX_COST:
+        raise EncodingError(f"one sample costs up to {cost(network)} gas; at most {MAX_COST} are allowed")
+
+
+def _slots(conv: Convolution) -> tuple[int, int, int]:
+    """Patches of an output (weights, of 1 x 1 kernels), the slots they take, and the groups of products of those."""
+    _, inputs, size, _ = conv.weights.shape
+    step, group = (DOZEN, 4) if size == 1 else (4, 2)
+    count = inputs * (-(-size // PATCH)) ** 2
+    rest = count % step
+    groups = -(-rest // group) if size == 1 else (rest + 2) // group
+    return count, -(-count // step), count // step * 3 + groups
+
+
+def cost(network: ConvolutionalNetwork) -> int:
+    """Upper bound of the execution gas of `predict` for one sample: the contract's `cost`."""
+    found, shapes = geometries(network), network.shapes
+    gas = _GAS_CALL + network.channels * network.height * (_GAS_ROW + _GAS_WORD * found[0].split)
+    for number, conv in enumerate(network.convolutions):
+        outputs, _, size, _ = conv.weights.shape
+        count, slots, groups = _slots(conv)
+        split = found[number].split
+        tiles = split * -(-shapes[number][1] // BLOCK)
+        bunches = outputs if conv.depthwise else -(-outputs // (MAX_SLOTS // slots))
+        seen = _GAS_SEEN_FAR if size == 5 else _GAS_SEEN
+        if split > 1:
+            seen += _GAS_SEEN_BESIDE * (4 if size == 5 else 1)
+        finish = _GAS_FINISH + (_GAS_SKIP if conv.skip is not None else 0)
+        gas += _GAS_LAYER + outputs * slots * _GAS_KERNEL + bunches * tiles * (_GAS_TILE + count * seen)
+        gas += outputs * tiles * (finish + slots * _GAS_SLOT + groups * _GAS_GROUP)
+        if conv.halve:
+            gas += outputs * tiles * (_GAS_HALVED + _GAS_MADE * found[number + 1].split)
+    channels, height, _ = shapes[-1]
+    terms = head_terms(shapes[-1])
+    gas += channels * height * _GAS_ROW + terms * (_GAS_WORD + _GAS_WORD * found[-1].split)
+    return gas + network.classes * (_GAS_CLASS + -(-terms * network.weight_bits // HEAD_LANE) * _GAS_HEAD_WORD)
