@@ -99,6 +99,7 @@ bench-fuzz: $(READY) ## speed of the market's fuzzing on each backend, and the t
 engine: $(READY) ## write the generated contracts anew from their templates
 	$(PY) -m contracts.generate
 	$(PY) -m contracts.generate_binary
+	$(PY) -m contracts.generate_convolution
 
 lock: $(READY) ## resolve requirements.lock anew from pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' .venv/bin/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev \

@@ -180,6 +180,12 @@ def deploy_binary_engine() -> Any:
     return compile_contract(CONTRACTS / "BinaryEngine.vy").deploy(validator.address)
 
 
+def deploy_convolution_engine() -> Any:
+    """Deploy the engine for convolutional networks, with its validator, in the active environment."""
+    validator = compile_contract(CONTRACTS / "ConvolutionValidator.vy").deploy()
+    return compile_contract(CONTRACTS / "ConvolutionEngine.vy").deploy(validator.address)
+
+
 def deploy(*, min_window: int, engine: Any = None) -> Deployment:
     """Deploy a market in the active environment, with the dense engine unless another is given."""
     if engine is None:

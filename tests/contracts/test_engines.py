@@ -6,7 +6,7 @@ from pathlib import Path
 import boa
 import pytest
 
-from contracts import generate, generate_binary
+from contracts import generate, generate_binary, generate_convolution
 from fuzz.engine.subject import SUBJECTS, Engine, engine_for_tests
 from tests.binary_strategies import binary_network
 from tests.strategies import random_group, random_network
@@ -20,9 +20,9 @@ NETWORKS = {
     "binary": binary_network((24, 11, 3)),
 }
 """One for each kernel contract, by the name of its engine."""
-PURE = ("DenseWideKernel", "DenseValidator", "BinaryValidator")
+PURE = ("DenseWideKernel", "DenseValidator", "BinaryValidator", "ConvolutionValidator")
 """Contracts that call nothing; the others call these."""
-CALLING = ("DenseEngine", "BinaryEngine")
+CALLING = ("DenseEngine", "BinaryEngine", "ConvolutionEngine")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def test_the_committed_sources_are_what_the_generators_write() -> None:
     assert set(generate.TARGETS) == {"DenseEngine", "DenseWideKernel"}
     for name in generate.TARGETS:
         assert (CONTRACTS / f"{name}.vy").read_text() == generate.generate(name)
-    assert Path(generate_binary.TARGET).read_text() == generate_binary.generate()
+    for generator in (generate_binary, generate_convolution):
+        assert Path(generator.TARGET).read_text() == generator.generate()
 
 
 @pytest.mark.parametrize("name", [*PURE, *CALLING])
@@ -167,7 +168,7 @@ def test_another_contract_can_call_it(name: str) -> None:
         caller.run(engine.address, encode(network) + b"\0", *asked)
 
 
-@pytest.mark.parametrize("kind", ["Dense", "Binary"])
+@pytest.mark.parametrize("kind", ["Dense", "Binary", "Convolution"])
 def test_every_reason_of_the_source_is_short_and_named(kind: str) -> None:
     lines = [line.strip() for source in sources(kind) for line in source.read_text().splitlines()]
     asserts = [line for line in lines if line.startswith("assert")]
