@@ -7,6 +7,7 @@
 | a `.csv` or `.npz`   | yours  | yours    | 2-256   | `trainer.tabular`                             |
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from trainer.errors import DataError
 Uint8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+# (height, width) of one channel, (height, width, channels) of several
+ImageShape = tuple[int, int] | tuple[int, int, int]
 
 FASHION_MNIST = "fashion-mnist"
 DIGITS = "digits"
@@ -46,7 +49,9 @@ class Dataset:
     features:    shape (n, f); uint8 for images, float64 for tables, all finite.
     labels:      uint8, shape (n,), below the number of classes.
     class_names: one name a class, in the order of the labels.
-    image_shape: (height, width) of an image with f = height * width, None for a table.
+    image_shape: (height, width) of an image, or (height, width, channels) of one with several, all of whose sides
+                 multiply to f; None for a table. Row by row, in a row channel by channel: feature
+                 (y * channels + c) * width + x is the pixel of column x, row y and channel c.
     pixel_bits:  images only: a pixel uses the values 0 to 2**pixel_bits - 1; what exceeds them counts as the largest.
     test_rows:   the last `test_rows` rows are the official test set; 0 where none exists.
     """
@@ -55,7 +60,7 @@ class Dataset:
     features: Uint8 | Float64
     labels: Uint8
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int] | None = None
+    image_shape: ImageShape | None = None
     pixel_bits: int = 8
     test_rows: int = 0
 
@@ -76,7 +81,7 @@ class Dataset:
             raise DataError(
                 f"{self.name}: every row is of class {self.class_names[self.labels[0]]!r}; a challenge needs at least 2"
             )
-        if self.image_shape is not None and np.prod(self.image_shape) != self.features.shape[1]:
+        if self.image_shape is not None and math.prod(self.image_shape) != self.features.shape[1]:
             raise DataError(f"{self.name}: {self.features.shape[1]} features are no image of {self.image_shape}")
 
     @property

@@ -453,8 +453,10 @@ def _hexadecimal(entries: Mapping[str, Any], name: str) -> bytes:
 def _quantiser(entries: Mapping[str, Any]) -> Quantiser:
     """The quantiser of a manifest; every entry must be there and no other."""
     shape, ranges = entries.get("image_shape"), _entry(entries, "ranges", list)
-    if shape is not None and not (_list_of(shape, int) and len(shape) == 2):
-        raise PackageError(f"entry image_shape is {shape!r}; it must be null or [height, width]")
+    if shape is not None and not (_list_of(shape, int) and len(shape) in (2, 3)):
+        raise PackageError(
+            f"entry image_shape is {shape!r}; it must be null or [height, width] or [height, width, channels]"
+        )
     if not all(_list_of(pair, int, float) and len(pair) == 2 for pair in ranges):
         raise PackageError("entry ranges must be a list of [low, high]")
     unknown = set(entries) - {"bits", "pooled", "image_shape", "pixel_bits", "ranges"}
@@ -463,7 +465,7 @@ def _quantiser(entries: Mapping[str, Any]) -> Quantiser:
     return Quantiser(
         bits=_entry(entries, "bits", int),
         pooled=_entry(entries, "pooled", bool),
-        image_shape=None if shape is None else (shape[0], shape[1]),
+        image_shape=None if shape is None else tuple(shape),
         pixel_bits=_entry(entries, "pixel_bits", int),
         ranges=tuple((_finite(low), _finite(high)) for low, high in ranges),
     )

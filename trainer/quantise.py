@@ -6,7 +6,9 @@
 | pooled pixels (2 x 2 sums)    | the top bits of the p + 2 bit sum; with 1 bit: sum >= 4, that is mean >= 1 |
 | table columns                 | floor((x - low) / (high - low) * 2**bits), clipped, per column           |
 
-Rows are padded with features that are always zero until they fill whole bytes.
+Features keep their order, that of `Dataset`: in an image of several channels, feature (y * channels + c) * width + x is
+pixel x of row y and channel c, so that a row of a channel lies together. Pooling sums 2 x 2 pixels of one channel. Rows
+are padded with features that are always zero until they fill whole bytes.
 """
 
 import math
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trainer.datasets import Dataset, Rows
+from trainer.datasets import Dataset, ImageShape, Rows
 from trainer.encode import padded_width
 from trainer.errors import DataError
 from trainer.integer import INPUT_BITS
@@ -26,6 +28,8 @@ Raw = npt.NDArray[np.uint8] | npt.NDArray[np.float64]
 # a table's range leaves out this part of the rows at either end, so that one wild value does not flatten the rest
 TAIL = 0.005
 MAX_SIDE = 2**16
+# rows quantised at a time: the intermediate values take more memory than the features
+BLOCK = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +38,14 @@ class Quantiser:
 
     bits:        bits of a quantised feature: 1, 2, 4 or 8.
     pooled:      whether images are halved to the sums of 2 x 2 pixels first.
-    image_shape: (height, width) of the raw image, None for a table.
+    image_shape: (height, width) of the raw image, (height, width, channels) with several channels, None for a table.
     pixel_bits:  bits of a raw pixel; larger values count as the largest.
     ranges:      (low, high) of each column of a table; empty for images.
     """
 
     bits: int
     pooled: bool = False
-    image_shape: tuple[int, int] | None = None
+    image_shape: ImageShape | None = None
     pixel_bits: int = 8
     ranges: tuple[tuple[float, float], ...] = ()
 
@@ -52,9 +56,12 @@ class Quantiser:
             raise DataError(f"pixel_bits: {self.pixel_bits} bits a pixel; use 1 to 8")
         if self.image_shape is not None and not all(1 <= side <= MAX_SIDE for side in self.image_shape):
             raise DataError(f"image_shape: no image is {self.image_shape}; use sides of 1 to {MAX_SIDE}")
+        if self.image_shape is not None and self.image_shape[2:] == (1,):
+            # two ways to write one shape would give one package two manifests
+            raise DataError(f"image_shape: {self.image_shape} has one channel; write {self.image_shape[:2]}")
         if self.pooled and self.image_shape is None:
             raise DataError("only images can be pooled, and these features are a table; leave out --pooled")
-        if self.pooled and self.image_shape is not None and any(side % 2 for side in self.image_shape):
+        if self.pooled and self.image_shape is not None and any(side % 2 for side in self.image_shape[:2]):
             raise DataError(f"an image of {self.image_shape} has no 2 x 2 pooling; leave out --pooled")
         if (self.image_shape is None) != bool(self.ranges):
             raise DataError("ranges: a table needs one for each column, images have none")
@@ -67,7 +74,7 @@ class Quantiser:
     @property
     def raw_features(self) -> int:
         """Features of a row as read."""
-        return len(self.ranges) if self.image_shape is None else self.image_shape[0] * self.image_shape[1]
+        return len(self.ranges) if self.image_shape is None else math.prod(self.image_shape)
 
     @property
     def features(self) -> int:
@@ -83,18 +90,22 @@ class Quantiser:
         """Quantise rows as read, shape (n, raw_features); returns uint8, shape (n, width), below 2**bits."""
         if features.ndim != 2 or features.shape[1] != self.raw_features:
             raise DataError(f"rows of shape {features.shape}; this quantisation takes (n, {self.raw_features})")
-        values = self._columns(features) if self.image_shape is None else self._pixels(features)
         rows = np.zeros((len(features), self.width), np.uint8)
-        rows[:, : self.features] = values
+        for start in range(0, len(features), BLOCK):
+            block = features[start : start + BLOCK]
+            values = self._columns(block) if self.image_shape is None else self._pixels(block)
+            rows[start : start + BLOCK, : self.features] = values
         return rows
 
     def _pixels(self, features: Raw) -> Uint8:
         assert self.image_shape is not None
-        height, width = self.image_shape
+        height, width, *more = self.image_shape
+        channels = math.prod(more)
         pixels = np.minimum(features.astype(np.uint16), 2**self.pixel_bits - 1)
         depth, least = self.pixel_bits, 1
         if self.pooled:
-            pixels = pixels.reshape(-1, height // 2, 2, width // 2, 2).sum(axis=(2, 4), dtype=np.uint16)
+            squares = pixels.reshape(-1, height // 2, 2, channels, width // 2, 2)
+            pixels = squares.sum(axis=(2, 5), dtype=np.uint16)
             pixels = pixels.reshape(len(features), -1)
             depth, least = depth + 2, 4
         if self.bits == 1:

@@ -93,7 +93,7 @@ def for_network(dataset: datasets.Dataset, network: Network) -> Samples:
     train, _ = dataset.split()
     # images of an odd side have no pooling
     shape = dataset.image_shape
-    poolings = (False,) if shape is None or any(side % 2 for side in shape) else (False, True)
+    poolings = (False,) if shape is None or any(side % 2 for side in shape[:2]) else (False, True)
     fits = [quantise.fit(dataset, bits=network.input_bits, pooled=pooled, rows=train) for pooled in poolings]
     return from_dataset(dataset, next((fit for fit in fits if fit.width == network.widths[0]), fits[0]))
 
