@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from trainer import datasets, fetch, files, integer, quantise, samples
+from trainer import cifar, datasets, fetch, files, integer, quantise, samples
 from trainer.encode import decode, encode
 from trainer.errors import AssayError, DataError
 from trainer.package import Package, build, check_new, load_training
@@ -43,10 +43,17 @@ output = Console(soft_wrap=True, markup=False, emoji=False)
 MAX_SEED = 2**32 - 1
 
 DatasetOption = Annotated[
-    str, typer.Option(help="digits, fashion-mnist, a .csv or .npz file, or the directory of a package or export.")
+    str,
+    typer.Option(help="digits, fashion-mnist, cifar-10, a .csv or .npz file, or the directory of a package or export."),
 ]
-PlainOption = Annotated[str, typer.Option(help="digits, fashion-mnist, or a .csv or .npz file.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Directory of the Fashion-MNIST idx files.")]
+PlainOption = Annotated[str, typer.Option(help="digits, fashion-mnist, cifar-10, or a .csv or .npz file.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Directory of the Fashion-MNIST idx files; archive or directory of CIFAR-10."),
+]
+UnofficialOption = Annotated[
+    bool, typer.Option("--unofficial", help="Take files of CIFAR-10 that are not the official ones.")
+]
 LabelOption = Annotated[str | None, typer.Option(help="Label column of a .csv; by default the last.")]
 RootOption = Annotated[
     str | None, typer.Option(help="Root on the chain, 0x and 64 digits, to check a download against.")
@@ -62,10 +69,18 @@ def _assay() -> None:
 @data.command("list")
 def data_list(json: JsonOption = False) -> None:
     """List datasets and presets."""
-    fetched = datasets.FASHION_DIRECTORY.is_dir()
     found = [
         {"dataset": datasets.DIGITS, "there": True, "from": "scikit-learn"},
-        {"dataset": datasets.FASHION_MNIST, "there": fetched, "from": "trainer data fetch"},
+        {
+            "dataset": datasets.FASHION_MNIST,
+            "there": datasets.FASHION_DIRECTORY.is_dir(),
+            "from": "trainer data fetch",
+        },
+        {
+            "dataset": datasets.CIFAR_10,
+            "there": datasets.CIFAR_DIRECTORY.is_dir(),
+            "from": f"{cifar.PAGE}, into {datasets.CIFAR_DIRECTORY} or named with --data",
+        },
     ]
     presets = [
         {"preset": preset.name, "dataset": preset.dataset, "expected": preset.expected, "command": preset.command}
@@ -108,6 +123,7 @@ def data_pack(
         int | None, typer.Option(min=0, max=MAX_SEED, help="Repeatable and therefore guessable: for trials only.")
     ] = None,
     data: DataOption = None,
+    unofficial: UnofficialOption = False,
     label: LabelOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -115,7 +131,7 @@ def data_pack(
     check_new(out)
     if samples.is_package(dataset):
         raise DataError(f"{dataset} is a package already; pack the data set that it was made from")
-    loaded = datasets.load(dataset, data=data, label=label)
+    loaded = _load(dataset, data, label, unofficial)
     quantiser = quantise.fit(loaded, bits=bits, pooled=pooled)
     package = build(loaded, quantiser, group_size=group_size, groups=groups, seed=seed)
     package.save(out)
@@ -183,6 +199,7 @@ def train(
         typer.Option(help="Model file to write: of the seeds, the best on validation; without validation, the first."),
     ] = None,
     data: DataOption = None,
+    unofficial: UnofficialOption = False,
     label: LabelOption = None,
     root: RootOption = None,
     json: JsonOption = False,
@@ -192,7 +209,9 @@ def train(
         raise typer.BadParameter(f"{seeds} seeds from {seed} on go beyond {MAX_SEED}", param_hint="--seeds")
     if out is not None:
         files.check_file(out)
-    chosen, rows = _training_samples(dataset, preset, hidden, bits, data=data, label=label, root=_root(root))
+    chosen, rows = _training_samples(
+        dataset, preset, hidden, bits, data=data, unofficial=unofficial, label=label, root=_root(root)
+    )
     from trainer import training
     from trainer.progress import bar
 
@@ -255,7 +274,12 @@ def train(
     if scores:
         output.print(f"mean {_percent(report['mean'])}, std {_percent(report['std'])}, n = {len(scores)}")
     if out is not None:
-        output.print(f"model: {out}. Next: trainer evaluate {out} --dataset {dataset}")
+        where = (
+            ("" if data is None else f" --data {data}")
+            + (" --unofficial" if unofficial else "")
+            + ("" if label is None else f" --label {label}")
+        )
+        output.print(f"model: {out}. Next: trainer evaluate {out} --dataset {dataset}{where}")
 
 
 @app.command()
@@ -263,6 +287,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     dataset: DatasetOption = datasets.DIGITS,
     data: DataOption = None,
+    unofficial: UnofficialOption = False,
     label: LabelOption = None,
     root: RootOption = None,
     json: JsonOption = False,
@@ -274,7 +299,7 @@ def evaluate(
         x, y = rows.x, rows.y
     else:
         _no_root(dataset, root)
-        rows = samples.for_network(datasets.load(dataset, data=data, label=label), network)
+        rows = samples.for_network(_load(dataset, data, label, unofficial), network)
         x, y = rows.test_x, rows.test_y
     samples.check_network(rows, network, model=model, dataset=dataset)
     from trainer import integer_jax
@@ -323,6 +348,7 @@ def _training_samples(
     bits: int | None,
     *,
     data: Path | None,
+    unofficial: bool,
     label: str | None,
     root: bytes | None,
 ) -> tuple[Preset, Samples]:
@@ -334,9 +360,16 @@ def _training_samples(
         return adapt(found, hidden=widths, bits=bits, input_bits=rows.bits), rows
     _no_root(dataset, root)
     chosen = adapt(find(preset, dataset), hidden=widths, bits=bits)
-    loaded = datasets.load(dataset, data=data, label=label)
+    loaded = _load(dataset, data, label, unofficial)
     quantiser = quantise.fit(loaded, bits=chosen.recipe.input_bits, pooled=chosen.pooled, rows=loaded.split()[0])
     return chosen, samples.from_dataset(loaded, quantiser)
+
+
+def _load(dataset: str, data: Path | None, label: str | None, unofficial: bool) -> datasets.Dataset:
+    loaded = datasets.load(dataset, data=data, label=label, unofficial=unofficial)
+    if loaded.note is not None:
+        typer.echo(f"note: {loaded.note}", err=True)
+    return loaded
 
 
 def _no_root(dataset: str, root: object) -> None:

@@ -1,10 +1,11 @@
 """Datasets: what a reader returns, and how one is found by name or by path.
 
-| name                 | rows   | features | classes | from                                          |
-|----------------------|--------|----------|---------|-----------------------------------------------|
-| `digits`             | 1,797  | 8 x 8    | 10      | scikit-learn, always there                    |
-| `fashion-mnist`      | 70,000 | 28 x 28  | 10      | `trainer data fetch`, or idx files you have   |
-| a `.csv` or `.npz`   | yours  | yours    | 2-256   | `trainer.tabular`                             |
+| name                 | rows   | features    | classes | from                                          |
+|----------------------|--------|-------------|---------|-----------------------------------------------|
+| `digits`             | 1,797  | 8 x 8       | 10      | scikit-learn, always there                    |
+| `fashion-mnist`      | 70,000 | 28 x 28     | 10      | `trainer data fetch`, or idx files you have   |
+| `cifar-10`           | 60,000 | 32 x 32 x 3 | 10      | its authors' archive, which you get           |
+| a `.csv` or `.npz`   | yours  | yours       | 2-256   | `trainer.tabular`                             |
 """
 
 import math
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainer import idx, tabular
+from trainer import cifar, idx, tabular
 from trainer.errors import DataError
 
 Uint8 = npt.NDArray[np.uint8]
@@ -24,8 +25,10 @@ Rows = npt.NDArray[np.int64]
 ImageShape = tuple[int, int] | tuple[int, int, int]
 
 FASHION_MNIST = "fashion-mnist"
+CIFAR_10 = "cifar-10"
 DIGITS = "digits"
 FASHION_DIRECTORY = Path("build/datasets/fashion-mnist")
+CIFAR_DIRECTORY = Path("build/datasets/cifar-10")
 FASHION_CLASSES = (
     "t-shirt",
     "trouser",
@@ -39,6 +42,7 @@ FASHION_CLASSES = (
     "ankle boot",
 )
 MAX_CLASSES = 256
+NAMED = f"{DIGITS}, {FASHION_MNIST}, {CIFAR_10}, or a .csv or .npz file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ class Dataset:
                  (y * channels + c) * width + x is the pixel of column x, row y and channel c.
     pixel_bits:  images only: a pixel uses the values 0 to 2**pixel_bits - 1; what exceeds them counts as the largest.
     test_rows:   the last `test_rows` rows are the official test set; 0 where none exists.
+    note:        what its reader could not check, in a sentence for the user; None where all is well.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Dataset:
     image_shape: ImageShape | None = None
     pixel_bits: int = 8
     test_rows: int = 0
+    note: str | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.labels)
@@ -102,33 +108,36 @@ class Dataset:
         return order[:cut], order[cut:]
 
 
-def load(dataset: str, *, data: Path | None = None, label: str | None = None) -> Dataset:
+def load(dataset: str, *, data: Path | None = None, label: str | None = None, unofficial: bool = False) -> Dataset:
     """Read a dataset.
 
-    dataset: `digits`, `fashion-mnist`, or the path of a .csv or .npz file.
-    data:    directory of the Fashion-MNIST idx files; by default what `trainer data fetch` filled.
-    label:   label column of a .csv; by default the last one.
+    dataset:    `digits`, `fashion-mnist`, `cifar-10`, or the path of a .csv or .npz file.
+    data:       directory of the Fashion-MNIST idx files, by default what `trainer data fetch` filled; or the archive
+                or directory of CIFAR-10, by default the directory build/datasets/cifar-10.
+    label:      label column of a .csv; by default the last one.
+    unofficial: whether files of CIFAR-10 may be others than the official ones.
 
     Raises `DataError`, naming the file, the place and the value.
     """
     if label is not None and not dataset.lower().endswith(".csv"):
         raise DataError(f"{dataset}: a label column is for .csv files only")
-    if data is not None and dataset != FASHION_MNIST:
-        raise DataError(f"{dataset}: a data directory is for {FASHION_MNIST} only")
+    if data is not None and dataset not in (FASHION_MNIST, CIFAR_10):
+        raise DataError(f"{dataset}: a data directory is for {FASHION_MNIST} and {CIFAR_10} only")
+    if unofficial and dataset != CIFAR_10:
+        raise DataError(f"{dataset}: --unofficial is for {CIFAR_10} only")
     if dataset == DIGITS:
         return digits()
     if dataset == FASHION_MNIST:
         return fashion_mnist(data or FASHION_DIRECTORY)
+    if dataset == CIFAR_10:
+        return cifar_10(data or CIFAR_DIRECTORY, unofficial=unofficial)
     path = Path(dataset)
     if path.is_dir():
-        raise DataError(
-            f"{dataset}: a directory without a package (no manifest.json); "
-            f"use {DIGITS}, {FASHION_MNIST}, or a .csv or .npz file"
-        )
+        raise DataError(f"{dataset}: a directory without a package (no manifest.json); use {NAMED}")
     if path.suffix.lower() == ".npy":
         raise DataError(f"{dataset}: a .npy holds one array; save both as .npz with {tabular.SAVE}")
     if path.suffix.lower() not in (".csv", ".npz"):
-        raise DataError(f"{dataset} is no dataset: use {DIGITS}, {FASHION_MNIST}, or a .csv or .npz file")
+        raise DataError(f"{dataset} is no dataset: use {NAMED}")
     table = tabular.read_csv(path, label=label) if path.suffix.lower() == ".csv" else tabular.read_npz(path)
     return Dataset(name=path.name, features=table.features, labels=table.labels, class_names=table.class_names)
 
@@ -173,6 +182,23 @@ def fashion_mnist(directory: Path) -> Dataset:
         class_names=FASHION_CLASSES,
         image_shape=(28, 28),
         test_rows=len(labels[1]),
+    )
+
+
+def cifar_10(path: Path, *, unofficial: bool = False) -> Dataset:
+    """CIFAR-10 from its authors' archive or its files: 50,000 training rows, then 10,000 test rows.
+
+    unofficial: accept an archive with another checksum, and batches of other sizes.
+    """
+    images = cifar.read(path, unofficial=unofficial)
+    return Dataset(
+        name=CIFAR_10,
+        features=images.features,
+        labels=images.labels,
+        class_names=cifar.CLASSES,
+        image_shape=cifar.SHAPE,
+        test_rows=images.test_rows,
+        note=images.note,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.cifar_files import FOLDER, files, write_archive, write_folder
 from trainer import integer
 from trainer.cli import app
 from trainer.encode import decode
@@ -102,13 +103,54 @@ def test_a_package_goes_from_poster_to_trainer(table: Path, tmp_path: Path) -> N
     assert "group 19 does not match the root" in refused("data", "check", tmp_path / "e")
 
 
+@pytest.mark.parametrize("version", ["binary", "python"])
+def test_colour_images_train_pack_and_evaluate(version: str, tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "small.tar.gz", FOLDER[version], files(version, (20, 20, 20, 20, 20, 10)))
+    taken = ("--dataset", "cifar-10", "--data", path, "--unofficial")
+    report = good("train", *taken, "--preset", "mlp", "--hidden", "32", "--out", tmp_path / "m.bin")
+    assert report["widths"] == [3072, 32, 10]
+    assert good("evaluate", tmp_path / "m.bin", *taken)["samples"] == 10
+    pack = ("data", "pack", *taken, "--group-size", "8", "--out")
+    package = good(*pack, tmp_path / "p", "--bits", "8")
+    assert (package["sample_bytes"], package["groups"], package["left_out"]) == (3072, 13, 6)
+    assert good("evaluate", tmp_path / "m.bin", "--dataset", tmp_path / "p")["samples"] == 104
+    assert good(*pack, tmp_path / "q", "--pooled")["sample_bytes"] == 768 // 2
+    report = good("train", "--dataset", tmp_path / "q", *QUICK)
+    assert report["widths"] == [768, 8, 10]
+
+
+def test_files_that_are_not_the_official_ones_are_said_to_be(tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "small.tar.gz", FOLDER["binary"], files("binary"))
+    pack = ("data", "pack", "--dataset", "cifar-10", "--group-size", "8", "--out", tmp_path / "p", "--data")
+    assert "small.tar.gz has MD5 " in refused(*pack, path)
+    result = run(*pack, path, "--unofficial")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"note: {path}: not the official archive (its MD5 is ")
+    assert "note" not in result.stdout
+    folder = write_folder(tmp_path / "folder", files("binary"))
+    assert "data_batch_1.bin has 3 images, an official batch has 10000" in refused(
+        *pack[:-2], tmp_path / "q", "--data", folder
+    )
+    assert "--unofficial is for cifar-10 only" in refused("train", "--unofficial")
+
+
 def test_lists_datasets_and_presets() -> None:
     report = good("data", "list")
-    assert {entry["dataset"] for entry in report["datasets"]} == {"digits", "fashion-mnist"}
+    assert {entry["dataset"] for entry in report["datasets"]} == {"digits", "fashion-mnist", "cifar-10"}
     assert "fashion-196-64" in {entry["preset"] for entry in report["presets"]}
     shown = run("data", "list")
     assert "digits-64-32" in shown.stdout
     assert "your.csv" in shown.stdout
+
+
+def test_the_next_step_names_where_the_data_is(table: Path, tmp_path: Path) -> None:
+    path = write_folder(tmp_path / "c", files("binary", (4, 4, 4, 4, 4, 4)))
+    shown = run(
+        "train", "--dataset", "cifar-10", "--data", path, "--unofficial", "--hidden", 0, "--out", tmp_path / "m"
+    )
+    assert shown.stdout.endswith(f"evaluate {tmp_path}/m --dataset cifar-10 --data {path} --unofficial\n")
+    shown = run("train", "--dataset", table, *QUICK, "--label", "way", "--out", tmp_path / "m.bin")
+    assert shown.stdout.endswith(f"evaluate {tmp_path}/m.bin --dataset {table} --label way\n")
 
 
 def test_people_read_tables(table: Path, tmp_path: Path) -> None:
@@ -129,6 +171,8 @@ def test_people_read_tables(table: Path, tmp_path: Path) -> None:
         (("train", "--dataset", "mnist"), "mnist is no dataset: use digits"),
         (("train", "--dataset", "absent.csv"), "absent.csv: no such file"),
         (("train", "--dataset", "fashion-mnist", "--data", "absent"), "absent: no such directory"),
+        (("train", "--dataset", "cifar-10"), "build/datasets/cifar-10: no such file or directory; get cifar-10-binary"),
+        (("train", "--dataset", "cifar-10", "--data", "."), ".: neither an archive nor a batch of CIFAR-10 is there"),
         (("train", "--preset", "none"), "no preset 'none'; use one of"),
         (("train", "--preset", "fashion-196-64"), "preset fashion-196-64 is for fashion-mnist, not for digits"),
         (("train", "--bits", "3"), "3 bits; use one of (1, 2, 4, 8)"),

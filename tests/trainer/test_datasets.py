@@ -208,12 +208,16 @@ def test_npz_that_is_a_npy_or_damaged_says_how_to_save_it(tmp_path: Path) -> Non
 
 
 def test_unknown_names_and_stray_options_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="mnist is no dataset: use digits, fashion-mnist, or a .csv or .npz file"):
+    with pytest.raises(
+        DataError, match="mnist is no dataset: use digits, fashion-mnist, cifar-10, or a .csv or .npz file"
+    ):
         datasets.load("mnist")
     with pytest.raises(DataError, match="a label column is for .csv files only"):
         datasets.load("digits", label="y")
-    with pytest.raises(DataError, match="a data directory is for fashion-mnist only"):
+    with pytest.raises(DataError, match="a data directory is for fashion-mnist and cifar-10 only"):
         datasets.load("digits", data=tmp_path)
+    with pytest.raises(DataError, match="fashion-mnist: --unofficial is for cifar-10 only"):
+        datasets.load("fashion-mnist", data=tmp_path, unofficial=True)
     for name in ("absent.csv", "absent.npz"):
         with pytest.raises(DataError, match=f"{name}: no such file$"):
             datasets.load(str(tmp_path / name))
