@@ -1,5 +1,6 @@
 """The README's session is what a reader gets: each command is run and its output compared."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -7,8 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from bench.tables import PAGES, filled
+from tests.cifar_files import FOLDER, files, write_archive
+from trainer import cifar
+from trainer.cli import app
 from trainer.presets import GENERIC, PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +52,22 @@ def test_the_session_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
             assert done.stdout == expected
         else:
             assert shape(done.stdout) == shape(expected)
+
+
+def test_the_commands_for_cifar_10_run_on_an_archive_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = re.findall(r"^trainer (.*--dataset cifar-10 .*)$", README, re.M)
+    assert {command.split()[0] for command in commands} == {"data", "train"}
+    path = write_archive(tmp_path / "cifar-10-binary.tar.gz", FOLDER["binary"], files("binary", (20,) * 6))
+    digest = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cifar, "CHECKSUMS", {path.name: digest})
+    monkeypatch.setattr(cifar, "BATCH_IMAGES", 20)
+    for command in commands:
+        done = CliRunner().invoke(app, command.split())
+        assert done.exit_code == 0, done.output
+        assert done.stderr == ""
 
 
 @pytest.mark.parametrize("path", re.findall(r"^\| `(?!make )([^`]+)` \|", README, re.M))
