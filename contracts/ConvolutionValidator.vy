@@ -49,7 +49,7 @@ GAS_SEEN: constant(uint256) = 1_300
 GAS_SEEN_BESIDE: constant(uint256) = 1_300
 GAS_SEEN_FAR: constant(uint256) = 7_500
 GAS_TILE: constant(uint256) = 700
-GAS_SLOT: constant(uint256) = 700
+GAS_SLOT: constant(uint256) = 1_150
 GAS_GROUP: constant(uint256) = 550
 GAS_FINISH: constant(uint256) = 2_600
 GAS_SKIP: constant(uint256) = 1_400
@@ -86,9 +86,8 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
     """
     p: Plan = self._plan(model)
     assert p.shape.input_bits == input_bits, "engine: other input bits"
-    assert (
-        p.shape.channels * p.shape.height * p.shape.width * input_bits == 8 * sample_bytes
-    ), "engine: other sample size"
+    size: uint256 = p.shape.channels * p.shape.height * p.shape.width * input_bits
+    assert size // 8 == sample_bytes, "engine: other sample size"
     assert p.shape.classes == classes, "engine: other number of classes"
     gas: uint256 = self._cost(p)
     assert gas <= MAX_COST, "engine: sample costs too much"
@@ -210,9 +209,8 @@ def _plan(model: Bytes[MAX_BYTES]) -> Plan:
             assert layer.lift == 0, "engine: bad skip"
         else:
             j: uint256 = layer.skip - 1
-            assert (
-                p.channels[j] == layer.outputs and p.heights[j] == height and p.widths[j] == width
-            ), "engine: bad skip"
+            assert p.channels[j] == layer.outputs, "engine: bad skip"
+            assert p.heights[j] == height and p.widths[j] == width, "engine: bad skip"
         assert layer.split >= 1 and layer.split <= convolution_layout.MAX_SPLIT, "engine: split not canonical"
         rows: convolution_layout.Rows = convolution_layout._rows(layer, channels, s.weight_bits)
         assert rows.slots <= MAX_SLOTS, "engine: kernels too large"

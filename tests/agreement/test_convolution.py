@@ -11,7 +11,7 @@ from fuzz.engine.subject import calldata, words_of
 from fuzz.native import Machine
 from tests.agreement.test_mutated_encodings import mutate
 from tests.contracts.convolution_fixtures import convolution_engine
-from tests.convolution_strategies import BOUNDS, build, convolutional_networks, images
+from tests.convolution_strategies import BOUNDS, Shape, build, convolutional_networks, images
 from trainer.convolution import ConvolutionalNetwork, logits, predict
 from trainer.encode import pack_samples
 from trainer.encode_convolution import cost, decode, encode, geometries
@@ -72,13 +72,13 @@ def test_engine_and_specification_agree(machine: Machine, network: Convolutional
 @pytest.mark.parametrize("width", [1, 2, 5, 8, 14, 15, 16, 17, 28, 31, 32])
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_every_width_and_number_of_words(machine: Machine, size: int, width: int, bound: int) -> None:
-    bits = (4, 4, 8) if bound > 2**15 else (4, 2, 4)
+    bits = (8, 8, 8) if bound > 2**15 else (4, 2, 4)
     network = build((2, 9, width), [{"size": size, "outputs": 5}, {"size": 3}], bits=bits, bound=bound, seed=width)
     check(machine, network, images(network, 3, width))
 
 
 def test_rows_of_two_to_four_words_were_met() -> None:
-    networks = (build((2, 9, 32), [{"outputs": 5}, {}], bits=(4, 4, 8), bound=bound) for bound in BOUNDS)
+    networks = (build((2, 9, 32), [{"outputs": 5}, {}], bits=(8, 8, 8), bound=bound) for bound in BOUNDS)
     assert {geometries(network)[0].split for network in networks} == {2, 3, 4}
 
 
@@ -95,7 +95,7 @@ def test_every_halving(machine: Machine, halve: int, side: int, bound: int) -> N
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_every_number_of_channels(machine: Machine, channels: int, size: int) -> None:
     """Slots that are full, and those that are not; more outputs than meet a tile together."""
-    for layer in ({"size": size, "outputs": 40}, {"size": size, "depthwise": 1}):
+    for layer in ({"size": size, "outputs": 35}, {"size": size, "depthwise": 1}):
         network = build((channels, 4, 6), [layer], bits=(4, 4, 4), seed=channels)
         check(machine, network, images(network, 3, channels))
 
@@ -157,3 +157,34 @@ def test_no_sample_costs_more_than_the_bound(machine: Machine, network: Convolut
     done = machine.call(calldata("predict", model + full, len(model), 1 << (count - 1)), gas=bound)
     assert (done.reason, done.halted) == (None, "")
     assert bound <= 2.5 * done.gas
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers", "bits", "classes"),
+    [
+        ((64, 1, 1), [{"outputs": 64}, {"outputs": 40}], (8, 4, 4), 2),
+        ((94, 2, 2), [{"outputs": 94, "size": 1}], (8, 4, 4), 2),
+        ((60, 2, 2), [{"depthwise": 1}, {"depthwise": 1, "size": 1}], (8, 4, 8), 2),
+        ((40, 2, 1), [{"depthwise": 1, "size": 5}, {"depthwise": 1, "size": 5}], (8, 4, 8), 2),
+        ((2, 32, 32), [{"outputs": 3, "size": 5}, {"outputs": 1, "size": 5}], (8, 8, 8), 2),
+        ((2, 32, 32), [{"outputs": 3}, {"outputs": 3, "skip": 1}, {"outputs": 3, "skip": 2}], (8, 8, 8), 2),
+        ((1, 32, 32), [{"outputs": 9, "halve": 2}], (8, 8, 8), 2),
+        ((1, 32, 32), [{"outputs": 18, "halve": 1}], (4, 4, 4), 2),
+        ((4, 32, 2), [{"outputs": 20, "size": 1}], (8, 4, 4), 45),
+        ((4, 8, 32), [{"outputs": 20, "size": 1}], (8, 8, 8), 23),
+        ((30, 8, 8), [{"outputs": 30}, {"outputs": 30}, {"outputs": 30}], (4, 4, 4), 10),
+    ],
+)
+def test_the_bound_holds_where_one_part_dominates(
+    machine: Machine, shape: Shape, layers: list[dict[str, int]], bits: tuple[int, int, int], classes: int
+) -> None:
+    network = build(shape, layers, bits=bits, classes=classes, bound=2**13 if max(bits) == 4 else 2**24)
+    model = encode(network)
+    count = min(256, (126_976 - len(model)) * 8 // network.inputs // network.input_bits)
+    full = b"\xff" * (count * network.inputs * network.input_bits // 8)
+    done = machine.call(calldata("predict", model + full, len(model), 1 << (count - 1)))
+    assert done.reason is None
+    assert done.gas <= cost(network) <= 1.8 * done.gas
+    # `unseal` pays for every byte, 256 words of predictions and the market besides
+    taken = machine.call(calldata("validate", model, network.inputs * bits[0] // 8, bits[0], classes)).gas
+    assert taken + 21_000 + 16 * (len(model) + 256 * 32) + 1_000_000 < 2**24
