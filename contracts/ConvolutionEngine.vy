@@ -334,6 +334,8 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     limit: uint256 = 0
     limits: uint256 = 0
     half_lane: uint256 = 0
+    apart: uint256 = 0
+    down: uint256 = 0
     short: bool = False
     offset: uint256 = 0
     by1: uint256 = 0
@@ -364,6 +366,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     best: uint256 = 0
     best_class: uint256 = 0
     answer: uint256[MAX_WORDS] = empty(uint256[MAX_WORDS])
+    biases: uint256[MAX_KERNELS] = empty(uint256[MAX_KERNELS])
     wp: uint256[6] = empty(uint256[6])
     wb: uint256[6][2] = empty(uint256[6][2])
     ts: uint256[8] = empty(uint256[8])
@@ -406,11 +409,16 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
             low = ~(ALL << sign)
             # run + 2 lanes fit a word
             ones = self._every(lane) & ~(ALL << (lane * (run + 2)))
+            outs = 1 + (spare if layer.halve > 0 else bases[number + 1])
             two = 2 * lane
+            apart = split * tall
+            down = layer.shift + two
             half_lane = low + 1
+            # from what is made to what is added; wraps
             goal = 0
             if layer.skip > 0:
-                goal = bases[layer.skip - 1] + 1
+                goal = unsafe_sub(bases[layer.skip - 1] + 1, outs)
+            # upper lanes, which are the outputs', come down to where rows lie
             keep = unsafe_mul(ones, low >> layer.shift)
             limit = ~(ALL << shape.activation_bits)
             lift = unsafe_mul(ones, low - limit)
@@ -424,7 +432,6 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
             groups = channels[number] if layer.depthwise else 1
             members = 1 if layer.depthwise else layer.outputs
             together = min(MAX_KERNELS // rows.slots, members)
-            outs = 1 + (spare if layer.halve > 0 else bases[number + 1])
             # to the word beside, in rows
             beside = 8 * tall
             for group: uint256 in range(groups, bound=MAX_CHANNELS):
@@ -436,6 +443,9 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                     # ── words of weights ──
                     u = 0
                     for o: uint256 in range(some, bound=MAX_KERNELS):
+                        bias = extract32(payload, body + 4 * (first + o), output_type=uint256) >> 224
+                        # half a lane more than the bias; below 2**32
+                        biases[o] = unsafe_mul(ones, unsafe_sub(unsafe_add(bias, half_lane), LIFT))
                         pos = body + 4 * layer.outputs + (first + o) * rows.row_bytes - 32
                         for slot: uint256 in range(rows.slots, bound=MAX_SLOTS):
                             wb = empty(uint256[6][2])
@@ -491,7 +501,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                         # pixels of this word that there are
                         t = widths[number] - min(widths[number], q * run)
                         t = run - min(run, t)
-                        limits = unsafe_mul(ones, limit) >> ((t + 2) * lane) << ((t + 2) * lane)
+                        limits = (unsafe_mul(ones, limit) >> two) >> (t * lane) << (t * lane)
                         for tile: uint256 in range(tiles[number], bound=MAX_TILES):
                             # rows that there are not
                             short = 8 * tile + 8 > heights[number]
@@ -572,21 +582,32 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                                 v |= acts[u >> 3][u & 7] >> right_by
                                             xr[r] = v
                                         xs[i] = xr
+                                # where the first output's tile goes
+                                at = unsafe_mul(unsafe_add(unsafe_mul(first, split), q), tall)
+                                at = unsafe_add(unsafe_add(at, tile), outs)
                                 for o: uint256 in range(some, bound=MAX_KERNELS):
                                     wb = kernels[unsafe_add(unsafe_mul(o, rows.slots), slot)]
-                                    if slot == 0:
-                                        ts = empty(uint256[8])
-                                    else:
-                                        ts = sums[o]
                                     if layer.size > 1:
-                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
-                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
-                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
-                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])))
-                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])))
-                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
-                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
-                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
+                                        if slot == 0:
+                                            bias = biases[o]
+                                            ts[0] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
+                                            ts[1] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
+                                            ts[2] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
+                                            ts[3] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])))
+                                            ts[4] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])))
+                                            ts[5] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
+                                            ts[6] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
+                                            ts[7] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
+                                        else:
+                                            ts = sums[o]
+                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
+                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
+                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
+                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])))
+                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])))
+                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
+                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
+                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
                                         if here > 1:
                                             ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4])), unsafe_mul(xs[1][2], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][0], wb[1][0]), unsafe_mul(xs[2][1], wb[1][1])), unsafe_mul(xs[2][2], wb[1][2]))))
                                             ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4])), unsafe_mul(xs[1][3], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][1], wb[1][0]), unsafe_mul(xs[2][2], wb[1][1])), unsafe_mul(xs[2][3], wb[1][2]))))
@@ -606,14 +627,26 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                             ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[3][6], wb[1][3]), unsafe_mul(xs[3][7], wb[1][4])), unsafe_mul(xs[3][8], wb[1][5])))
                                             ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[3][7], wb[1][3]), unsafe_mul(xs[3][8], wb[1][4])), unsafe_mul(xs[3][9], wb[1][5])))
                                     else:
-                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
-                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[0][1], wb[0][0]), unsafe_mul(xp[1][1], wb[0][1])), unsafe_add(unsafe_mul(xp[2][1], wb[0][2]), unsafe_mul(xp[3][1], wb[0][3]))))
-                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xp[0][2], wb[0][0]), unsafe_mul(xp[1][2], wb[0][1])), unsafe_add(unsafe_mul(xp[2][2], wb[0][2]), unsafe_mul(xp[3][2], wb[0][3]))))
-                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xp[0][3], wb[0][0]), unsafe_mul(xp[1][3], wb[0][1])), unsafe_add(unsafe_mul(xp[2][3], wb[0][2]), unsafe_mul(xp[3][3], wb[0][3]))))
-                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xp[0][4], wb[0][0]), unsafe_mul(xp[1][4], wb[0][1])), unsafe_add(unsafe_mul(xp[2][4], wb[0][2]), unsafe_mul(xp[3][4], wb[0][3]))))
-                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xp[0][5], wb[0][0]), unsafe_mul(xp[1][5], wb[0][1])), unsafe_add(unsafe_mul(xp[2][5], wb[0][2]), unsafe_mul(xp[3][5], wb[0][3]))))
-                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xp[0][6], wb[0][0]), unsafe_mul(xp[1][6], wb[0][1])), unsafe_add(unsafe_mul(xp[2][6], wb[0][2]), unsafe_mul(xp[3][6], wb[0][3]))))
-                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xp[0][7], wb[0][0]), unsafe_mul(xp[1][7], wb[0][1])), unsafe_add(unsafe_mul(xp[2][7], wb[0][2]), unsafe_mul(xp[3][7], wb[0][3]))))
+                                        if slot == 0:
+                                            bias = biases[o]
+                                            ts[0] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
+                                            ts[1] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][1], wb[0][0]), unsafe_mul(xp[1][1], wb[0][1])), unsafe_add(unsafe_mul(xp[2][1], wb[0][2]), unsafe_mul(xp[3][1], wb[0][3]))))
+                                            ts[2] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][2], wb[0][0]), unsafe_mul(xp[1][2], wb[0][1])), unsafe_add(unsafe_mul(xp[2][2], wb[0][2]), unsafe_mul(xp[3][2], wb[0][3]))))
+                                            ts[3] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][3], wb[0][0]), unsafe_mul(xp[1][3], wb[0][1])), unsafe_add(unsafe_mul(xp[2][3], wb[0][2]), unsafe_mul(xp[3][3], wb[0][3]))))
+                                            ts[4] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][4], wb[0][0]), unsafe_mul(xp[1][4], wb[0][1])), unsafe_add(unsafe_mul(xp[2][4], wb[0][2]), unsafe_mul(xp[3][4], wb[0][3]))))
+                                            ts[5] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][5], wb[0][0]), unsafe_mul(xp[1][5], wb[0][1])), unsafe_add(unsafe_mul(xp[2][5], wb[0][2]), unsafe_mul(xp[3][5], wb[0][3]))))
+                                            ts[6] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][6], wb[0][0]), unsafe_mul(xp[1][6], wb[0][1])), unsafe_add(unsafe_mul(xp[2][6], wb[0][2]), unsafe_mul(xp[3][6], wb[0][3]))))
+                                            ts[7] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][7], wb[0][0]), unsafe_mul(xp[1][7], wb[0][1])), unsafe_add(unsafe_mul(xp[2][7], wb[0][2]), unsafe_mul(xp[3][7], wb[0][3]))))
+                                        else:
+                                            ts = sums[o]
+                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
+                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[0][1], wb[0][0]), unsafe_mul(xp[1][1], wb[0][1])), unsafe_add(unsafe_mul(xp[2][1], wb[0][2]), unsafe_mul(xp[3][1], wb[0][3]))))
+                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xp[0][2], wb[0][0]), unsafe_mul(xp[1][2], wb[0][1])), unsafe_add(unsafe_mul(xp[2][2], wb[0][2]), unsafe_mul(xp[3][2], wb[0][3]))))
+                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xp[0][3], wb[0][0]), unsafe_mul(xp[1][3], wb[0][1])), unsafe_add(unsafe_mul(xp[2][3], wb[0][2]), unsafe_mul(xp[3][3], wb[0][3]))))
+                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xp[0][4], wb[0][0]), unsafe_mul(xp[1][4], wb[0][1])), unsafe_add(unsafe_mul(xp[2][4], wb[0][2]), unsafe_mul(xp[3][4], wb[0][3]))))
+                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xp[0][5], wb[0][0]), unsafe_mul(xp[1][5], wb[0][1])), unsafe_add(unsafe_mul(xp[2][5], wb[0][2]), unsafe_mul(xp[3][5], wb[0][3]))))
+                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xp[0][6], wb[0][0]), unsafe_mul(xp[1][6], wb[0][1])), unsafe_add(unsafe_mul(xp[2][6], wb[0][2]), unsafe_mul(xp[3][6], wb[0][3]))))
+                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xp[0][7], wb[0][0]), unsafe_mul(xp[1][7], wb[0][1])), unsafe_add(unsafe_mul(xp[2][7], wb[0][2]), unsafe_mul(xp[3][7], wb[0][3]))))
                                         if here > 4:
                                             ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[4][0], wb[0][4]), unsafe_mul(xp[5][0], wb[0][5])), unsafe_add(unsafe_mul(xp[6][0], wb[1][0]), unsafe_mul(xp[7][0], wb[1][1]))))
                                             ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[4][1], wb[0][4]), unsafe_mul(xp[5][1], wb[0][5])), unsafe_add(unsafe_mul(xp[6][1], wb[1][0]), unsafe_mul(xp[7][1], wb[1][1]))))
@@ -636,45 +669,32 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                         sums[o] = ts
                                         continue
                                     # ── activations ──
-                                    t = unsafe_add(first, o)
-                                    bias = extract32(payload, unsafe_add(body, unsafe_mul(4, t)), output_type=uint256) >> 224
-                                    # half a lane more than the bias; below 2**32
-                                    bias = unsafe_mul(ones, unsafe_sub(unsafe_add(bias, half_lane), LIFT))
-                                    t = unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(t, split), q), tall), tile)
                                     if layer.skip > 0:
-                                        xb = acts[unsafe_add(t, goal)]
+                                        xb = acts[unsafe_add(at, goal)]
                                         for p: uint256 in range(8):
                                             ts[p] = unsafe_add(ts[p], xb[p] << (two + layer.lift))
-                                    at = unsafe_add(t, outs)
-                                    t = unsafe_add(ts[0], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[0] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    t = unsafe_add(ts[1], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[1] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    t = unsafe_add(ts[2], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[2] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    t = unsafe_add(ts[3], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[3] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    t = unsafe_add(ts[4], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[4] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    t = unsafe_add(ts[5], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[5] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    t = unsafe_add(ts[6], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[6] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
-                                    t = unsafe_add(ts[7], bias)
-                                    v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep
-                                    ts[7] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two
+                                    v = ((ts[0] & unsafe_mul((ts[0] >> sign) & ones, low)) >> down) & keep
+                                    ts[0] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
+                                    v = ((ts[1] & unsafe_mul((ts[1] >> sign) & ones, low)) >> down) & keep
+                                    ts[1] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
+                                    v = ((ts[2] & unsafe_mul((ts[2] >> sign) & ones, low)) >> down) & keep
+                                    ts[2] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
+                                    v = ((ts[3] & unsafe_mul((ts[3] >> sign) & ones, low)) >> down) & keep
+                                    ts[3] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
+                                    v = ((ts[4] & unsafe_mul((ts[4] >> sign) & ones, low)) >> down) & keep
+                                    ts[4] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
+                                    v = ((ts[5] & unsafe_mul((ts[5] >> sign) & ones, low)) >> down) & keep
+                                    ts[5] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
+                                    v = ((ts[6] & unsafe_mul((ts[6] >> sign) & ones, low)) >> down) & keep
+                                    ts[6] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
+                                    v = ((ts[7] & unsafe_mul((ts[7] >> sign) & ones, low)) >> down) & keep
+                                    ts[7] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
                                     if short:
                                         for p: uint256 in range(8):
                                             if 8 * tile + p >= heights[number]:
                                                 ts[p] = 0
                                     acts[at] = ts
+                                    at = unsafe_add(at, apart)
             body += layer.outputs * (4 + rows.row_bytes)
 
             # ── halving ──

@@ -3,6 +3,7 @@
 Like `generate.py`, whose template lines `# <NAME>` it shares.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from contracts.generate import Lines, fill, sum_of
@@ -33,14 +34,16 @@ def point_sums(channels: tuple[int, ...], row: int) -> str:
     return sum_of([f"unsafe_mul(xp[{c}][{row}], wb[{c // 6}][{c % 6}])" for c in channels])
 
 
-def ladder(groups: tuple[tuple[int, ...], ...], sums: str) -> Lines:
+def ladder(groups: tuple[tuple[int, ...], ...], sums: Callable[[tuple[int, ...], int], str]) -> Lines:
     """The sums of a tile, a group of patches or channels at a time."""
-    lines: Lines = []
-    for group in groups:
-        head = [] if group[0] == 0 else [f"if here > {group[0]}:"]
-        pad = "    " if head else ""
-        expression = patch_sums if sums == "patches" else point_sums
-        lines += head + [f"{pad}ts[{row}] = unsafe_add(ts[{row}], {expression(group, row)})" for row in range(TILE)]
+    first, *rest = groups
+    lines = ["if slot == 0:", "    bias = biases[o]"]
+    lines += [f"    ts[{row}] = unsafe_add(bias, {sums(first, row)})" for row in range(TILE)]
+    lines += ["else:", "    ts = sums[o]"]
+    lines += [f"    ts[{row}] = unsafe_add(ts[{row}], {sums(first, row)})" for row in range(TILE)]
+    for group in rest:
+        lines += [f"if here > {group[0]}:"]
+        lines += [f"    ts[{row}] = unsafe_add(ts[{row}], {sums(group, row)})" for row in range(TILE)]
     return lines
 
 
@@ -49,9 +52,8 @@ def finish() -> Lines:
     lines: Lines = []
     for row in range(TILE):
         lines += [
-            f"t = unsafe_add(ts[{row}], bias)",
-            "v = ((t & unsafe_mul((t >> sign) & ones, low)) >> layer.shift) & keep",
-            f"ts[{row}] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits) >> two",
+            f"v = ((ts[{row}] & unsafe_mul((ts[{row}] >> sign) & ones, low)) >> down) & keep",
+            f"ts[{row}] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits",
         ]
     return lines
 
@@ -175,8 +177,8 @@ BLOCKS: dict[str, Lines] = {
     "RIGHT": beside("unsafe_add", ">> right_by"),
     "PATCH_WORDS": patch_words(),
     "POINT_WORDS": point_words(),
-    "PATCH_SUMS": ladder(PATCHES, "patches"),
-    "POINT_SUMS": ladder(POINTS, "points"),
+    "PATCH_SUMS": ladder(PATCHES, patch_sums),
+    "POINT_SUMS": ladder(POINTS, point_sums),
     "FINISH": finish(),
     "HEAD_4": [f"acc = unsafe_add(acc, {head(range(0, 32, 4), 0)})"],
     "HEAD_8_EVEN": [f"acc = unsafe_add(acc, {head(range(0, 32, 8), 0)})"],
