@@ -219,9 +219,9 @@ def _apart(row: uint256[MAX_SPLIT], m: Move) -> uint256[MAX_SPLIT]:
     last: uint256 = 0
     for i: uint256 in range(m.to_words, bound=MAX_SPLIT):
         last = unsafe_add(last, m.to_run)
-        v = 0
-        other: uint256 = 0
-        for j: uint256 in range(m.words, bound=MAX_SPLIT):
+        v = (row[0] << unsafe_mul(last - min(last, m.run), m.pitch)) >> unsafe_mul(m.run - min(last, m.run), m.pitch)
+        other: uint256 = m.run
+        for j: uint256 in range(1, m.words, bound=3):
             other = unsafe_add(other, m.run)
             if last >= other:
                 v |= row[j] << unsafe_mul(unsafe_sub(last, other), m.pitch)
@@ -805,8 +805,21 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
         u = 0
         total = 0
         at = bases[last] + 1
+        # a word becomes a word: from the last pixel of one to that of the other
+        lone: bool = splits[last] == 1 and parts == 1
+        own_by = unsafe_mul(8 - min(8, runs[last]), lanes[last])
+        left_by = unsafe_mul(runs[last] - min(8, runs[last]), lanes[last])
         for c: uint256 in range(channels[last], bound=MAX_CHANNELS):
             for y: uint256 in range(heights[last], bound=MAX_SIDE):
+                if lone:
+                    v = ((acts[unsafe_add(at, y >> 3)][y & 7] << own_by) >> left_by) & move.keep
+                    v = (v & move.stays4) | ((v << move.by4) & move.moves4)
+                    v = (v & move.stays2) | ((v << move.by2) & move.moves2)
+                    v = (v & move.stays1) | ((v << move.by1) & move.moves1)
+                    sums[u >> 3][u & 7] = v
+                    total = unsafe_add(total, v)
+                    u = unsafe_add(u, 1)
+                    continue
                 t = unsafe_add(at, y >> 3)
                 for q: uint256 in range(splits[last], bound=MAX_SPLIT):
                     row[q] = acts[t][y & 7]

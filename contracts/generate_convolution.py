@@ -132,6 +132,11 @@ def wider() -> Lines:
     return lines
 
 
+def lone() -> Lines:
+    """Eight pixels apart."""
+    return [f"v = (v & move.stays{n}) | ((v << move.by{n}) & move.moves{n})" for n in GROUPS[1:]]
+
+
 def together(word: str) -> Lines:
     """Groups of pixels together, of at most 8."""
     return [f"v = (v & move.stays{n}) | ((v & move.moves{n}) >> move.by{n})" for n in GROUPS[:0:-1]] + [f"{word} = v"]
@@ -170,6 +175,7 @@ def halved() -> Lines:
 BLOCKS: dict[str, Lines] = {
     "MASKS": masks(),
     "WIDER": wider(),
+    "LONE": lone(),
     "HALVED": halved(),
     "OWN_POINTS": own_points(),
     "OWN": own(),
