@@ -186,6 +186,34 @@ def zeros_table() -> str:
     return table(head, lines)
 
 
+def convolution_table() -> str:
+    """Gas of convolutional networks, one line a network."""
+    head = ("network", "bits (in/w/act)", "words of a row", "multiply-adds", "gas a sample", "gas per multiply-add")
+    lines = [
+        (
+            row["net"],
+            row["bits"],
+            row["words"],
+            f"{row['macs']:,}",
+            f"{row['gas_per_sample']:,}",
+            f"{row['gas_per_mac']:.2f}",
+            f"{row['empty']:,}",
+            f"{row['bound']:,}",
+        )
+        for row in load(HERE / "results" / "convolution.json")["nets"]
+    ]
+    return table((*head, "a call of none", "bound of one"), lines)
+
+
+def layers_table() -> str:
+    """Gas of layers by themselves."""
+    lines = [
+        (row["layer"], row["bits"], f"{row['macs']:,}", f"{row['gas']:,}", f"{row['gas_per_mac']:.2f}")
+        for row in load(HERE / "results" / "convolution.json")["layers"]
+    ]
+    return table(("layer", "bits", "multiply-adds", "gas", "gas per multiply-add"), lines)
+
+
 def fuzz_table() -> str:
     """Speed of the fuzzing, titanoboa as it comes first."""
     report = load(HERE / "results" / "fuzz.json")
@@ -259,7 +287,12 @@ PAGES: dict[Path, Tables] = {
         "life": life_table,
         "market": market_table,
     },
-    CONTRACTS: {"weights": weights_table, "zeros": zeros_table},
+    CONTRACTS: {
+        "convolution": convolution_table,
+        "layers": layers_table,
+        "weights": weights_table,
+        "zeros": zeros_table,
+    },
     FUZZ: {"fuzz": fuzz_table, "mutants": mutants_table, "planted": planted_table, "coverage": coverage_table},
 }
 
