@@ -57,7 +57,6 @@ MAX_HEAD: constant(uint256) = 128
 
 # 8 lanes of 32 bits
 ONES: constant(uint256) = max_value(uint256) // (2**32 - 1)
-LANE: constant(uint256) = 2**32 - 1
 ALL: constant(uint256) = max_value(uint256)
 # what a stored bias is above the bias
 LIFT: constant(uint256) = 2**30
@@ -361,7 +360,6 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     added: uint256 = 0
     pos: uint256 = 0
     acc: uint256 = 0
-    total: uint256 = 0
     fields: uint256 = 0
     best: uint256 = 0
     best_class: uint256 = 0
@@ -803,7 +801,6 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
         # ── the head: words of 8 pixels in lanes of 32 bits ──
         move = self._move(splits[last], runs[last], lanes[last], parts, 8, 32)
         u = 0
-        total = 0
         at = bases[last] + 1
         # a word becomes a word: from the last pixel of one to that of the other
         lone: bool = splits[last] == 1 and parts == 1
@@ -817,7 +814,6 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                     v = (v & move.stays2) | ((v << move.by2) & move.moves2)
                     v = (v & move.stays1) | ((v << move.by1) & move.moves1)
                     sums[u >> 3][u & 7] = v
-                    total = unsafe_add(total, v)
                     u = unsafe_add(u, 1)
                     continue
                 t = unsafe_add(at, y >> 3)
@@ -827,12 +823,8 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                 row = self._apart(row, move)
                 for q: uint256 in range(parts, bound=MAX_SPLIT):
                     sums[u >> 3][u & 7] = row[q]
-                    # lanes: at most 1024 * 255
-                    total = unsafe_add(total, row[q])
                     u = unsafe_add(u, 1)
             at += splits[last] * (tiles[last] + 1)
-        # modulo 2**32 - 1 is the sum of the lanes: 8 * 1024 * 255 < 2**32 - 1
-        total = half * (total % LANE)
         fields = ONES * f0
         t = 32 // bits
         here = (terms + t - 1) // t
@@ -854,8 +846,8 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                     else:
                         acc = unsafe_add(acc, unsafe_add(unsafe_add(unsafe_mul((v >> 0) & fields, xb[4]), unsafe_mul((v >> 8) & fields, xb[5])), unsafe_add(unsafe_mul((v >> 16) & fields, xb[6]), unsafe_mul((v >> 24) & fields, xb[7]))))
             bias = extract32(payload, body + 4 * j, output_type=uint256) >> 224
-            # biases are stored 2**30 too high: never negative
-            acc = unsafe_sub(unsafe_add(acc >> 224, bias), total)
+            # weights and biases are stored too high, which adds the same to all classes; a lane holds it
+            acc = unsafe_add(acc >> 224, bias)
             if acc > best:
                 best = acc
                 best_class = j

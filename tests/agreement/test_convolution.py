@@ -91,7 +91,7 @@ def test_every_halving(machine: Machine, halve: int, side: int, bound: int) -> N
     check(machine, network, images(network, 3, side))
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 11, 12, 13, 24])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 9, 11, 12, 13, 24])
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_every_number_of_channels(machine: Machine, channels: int, size: int) -> None:
     """Slots that are full, and those that are not; more outputs than meet a tile together."""
