@@ -4,12 +4,14 @@ Operands and sums are int32. Every partial sum stays below 2**24 (a `Network` pr
 device nor the order of summation can change a bit.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from trainer.errors import NetworkError
 from trainer.integer import Int64, Network, Uint8
@@ -70,11 +72,16 @@ def logits(network: Network, samples: Uint8) -> Int64:
     return np.asarray(out).astype(np.int64)
 
 
-def predict(network: Network, samples: Uint8, *, batch: int = 4096) -> Uint8:
+def predict(
+    network: Network, samples: Uint8, *, batch: int = 4096, devices: Sequence[jax.Device] | None = None
+) -> Uint8:
     """Class of each sample: uint8, shape (n,), on the host; the lowest index on ties.
 
-    Samples go through in equal batches (the last one is filled up), so that one compilation serves all.
-    Raises `NetworkError` for other shapes and values.
+    batch:   most samples a call; they go through in equal batches (the last one is filled up), so that one compilation
+             serves all.
+    devices: devices of this process, among which each batch is split, the network being on all; by default one device.
+
+    Neither changes a bit. Raises `NetworkError` for other shapes and values.
     """
     _check(network, samples)
     if batch < 1:
@@ -85,9 +92,15 @@ def predict(network: Network, samples: Uint8, *, batch: int = 4096) -> Uint8:
     size = min(batch, count)
     top = 2**network.activation_bits - 1
     layers, shifts = parameters(network), _shifts(network)
+    placed: NamedSharding | None = None
+    if devices is not None:
+        size += -size % len(devices)
+        mesh = Mesh(np.array(devices), ("samples",))
+        placed = NamedSharding(mesh, PartitionSpec("samples"))
+        layers = jax.device_put(layers, NamedSharding(mesh, PartitionSpec()))
     parts = []
     for i in range(0, count, size):
         part = samples[i : i + size]
-        filled = np.pad(part, ((0, size - len(part)), (0, 0)))
-        parts.append(np.asarray(_classes(layers, jnp.asarray(filled), shifts=shifts, top=top))[: len(part)])
+        filled = jax.device_put(np.pad(part, ((0, size - len(part)), (0, 0))), placed)
+        parts.append(np.asarray(_classes(layers, filled, shifts=shifts, top=top))[: len(part)])
     return np.concatenate(parts)
