@@ -7,9 +7,12 @@ is wrong with the command. Nothing that needs JAX is imported before it is used.
 
 import json as json_module
 import statistics
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +24,13 @@ from trainer.errors import AssayError, DataError
 from trainer.package import Package, build, check_new, load_training
 from trainer.presets import PRESETS, Preset, adapt, find, find_for_package
 from trainer.samples import Samples
+
+
+class Engine(Enum):
+    """What `trainer evaluate` runs a network with."""
+
+    HOST = "host"
+    EVM = "evm"
 
 
 class _Group(TyperGroup):
@@ -286,22 +296,39 @@ def train(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     dataset: DatasetOption = datasets.DIGITS,
+    engine: Annotated[
+        Engine, typer.Option(help="host: NumPy and JAX. evm: the contract as well, on groups of a package.")
+    ] = Engine.HOST,
+    groups: Annotated[
+        str | None,
+        typer.Option(help="Groups of a package, such as 0,5,7; by default all, and with --engine evm the first."),
+    ] = None,
     data: DataOption = None,
     unofficial: UnofficialOption = False,
     label: LabelOption = None,
     root: RootOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Accuracy of a model and the digest of its predictions, computed twice: in NumPy and in JAX."""
+    """Accuracy of a model and the digest of its predictions, computed in NumPy, in JAX, and by the contract if asked.
+
+    Exit code 1 where they differ in one sample.
+    """
+    wanted = None if groups is None else _groups(groups)
     network = _read_model(model)
     if samples.is_package(dataset):
-        rows = samples.from_package(Path(dataset), root=_root(root))
+        rows = samples.from_package(Path(dataset), root=_root(root), wanted=wanted)
         x, y = rows.x, rows.y
     else:
+        if engine is Engine.EVM or wanted is not None:
+            raise DataError(f"{dataset} has no groups; make them with trainer data pack --dataset {dataset}")
         _no_root(dataset, root)
         rows = samples.for_network(_load(dataset, data, label, unofficial), network)
         x, y = rows.test_x, rows.test_y
     samples.check_network(rows, network, model=model, dataset=dataset)
+    if engine is Engine.EVM and wanted is None:
+        first = rows.groups[0]
+        rows = replace(rows, rows=f"group {first.index}", groups=(first,))
+        x, y = first.x, first.y
     from trainer import integer_jax
 
     classes = integer.predict(network, x)
@@ -309,7 +336,7 @@ def evaluate(
     again = integer.digest(integer_jax.predict(network, x))
     if digest != again:
         raise AssayError(f"NumPy's predictions have digest {digest}, JAX's {again}: this JAX computes wrongly")
-    report = {
+    report: dict[str, Any] = {
         "model": str(model),
         "dataset": dataset,
         "rows": rows.rows,
@@ -318,10 +345,40 @@ def evaluate(
         "accuracy": _accuracy(classes, y),
         "digest": digest,
     }
+    runs: list[dict[str, Any]] = []
+    if engine is Engine.EVM:
+        from trainer.execute import execute
+
+        execution = execute(network, rows.groups, classes=rows.classes)
+        runs = [
+            {
+                "group": run.group,
+                "right": run.right,
+                "execution_gas": run.execution_gas,
+                "transaction_gas": run.transaction_gas,
+            }
+            for run in execution.groups
+        ]
+        gas = sum(run.execution_gas for run in execution.groups)
+        report |= {
+            "contract_digest": integer.digest(np.concatenate([run.classes for run in execution.groups])),
+            "execution_gas": gas,
+            "gas_a_sample": round(gas / len(y)),
+            "promised_gas_a_sample": execution.sample_gas,
+            "validate_gas": execution.validate_gas,
+        }
     if json:
-        _print_json(report)
-    else:
-        _print_entries(report)
+        _print_json(report | ({"groups": runs} if runs else {}))
+        return
+    _print_entries(report)
+    if runs:
+        table = Table("group", "right", "execution gas", "transaction gas")
+        for run in runs:
+            table.add_row(
+                str(run["group"]), str(run["right"]), f"{run['execution_gas']:,}", f"{run['transaction_gas']:,}"
+            )
+        output.print(table)
+        output.print("The contract, NumPy and JAX predict the same class for every sample.")
 
 
 @app.command()
@@ -398,6 +455,17 @@ def _widths(hidden: str) -> tuple[int, ...]:
             f"{len(widths)} widths in {hidden!r}; use at most {integer.MAX_LAYERS - 1}", param_hint="--hidden"
         )
     return tuple(widths)
+
+
+def _groups(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    wrong = next((part for part in parts if not (part.isascii() and part.isdigit() and len(part) < 8)), None)
+    if wrong is not None:
+        raise typer.BadParameter(f"{wrong!r} in {text!r} is no group; use such as 0,5,7", param_hint="--groups")
+    found = tuple(map(int, parts))
+    if len(set(found)) < len(found):
+        raise typer.BadParameter(f"{text!r} names a group twice", param_hint="--groups")
+    return found
 
 
 def _read_model(path: Path) -> integer.Network:

@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
+from trainer import devices as placement
 from trainer.errors import NetworkError
 from trainer.integer import Int64, Network, Uint8
 
@@ -95,9 +96,8 @@ def predict(
     placed: NamedSharding | None = None
     if devices is not None:
         size += -size % len(devices)
-        mesh = Mesh(np.array(devices), ("samples",))
-        placed = NamedSharding(mesh, PartitionSpec("samples"))
-        layers = jax.device_put(layers, NamedSharding(mesh, PartitionSpec()))
+        mesh = placement.mesh_of(devices)
+        placed, layers = placement.split(mesh), jax.device_put(layers, placement.whole(mesh))
     parts = []
     for i in range(0, count, size):
         part = samples[i : i + size]

@@ -1,5 +1,6 @@
 """Where the command line's samples come from: a dataset by name or path, a package, or a training export."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from trainer import datasets, quantise
 from trainer.errors import DataError, PackageError
 from trainer.integer import Network
-from trainer.package import Package, load_training
+from trainer.package import Group, Manifest, Package, load_training
 from trainer.quantise import Quantiser
 
 Uint8 = npt.NDArray[np.uint8]
@@ -24,6 +25,7 @@ class Samples:
     quantiser: how the features became integers.
     x, test_x: uint8, shape (n, width), below 2**bits.
     y, test_y: uint8, shape (n,).
+    groups:    of a package or an export, which x and y are the rows of; else empty.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Samples:
     y: Uint8
     test_x: Uint8
     test_y: Uint8
+    groups: tuple[Group, ...] = ()
 
     @property
     def bits(self) -> int:
@@ -62,20 +65,29 @@ def from_dataset(dataset: datasets.Dataset, quantiser: Quantiser) -> Samples:
     )
 
 
-def from_package(directory: Path, *, root: bytes | None) -> Samples:
-    """Every row of a package, or of an export, checked against the root; none is for testing."""
+def from_package(directory: Path, *, root: bytes | None, wanted: Sequence[int] | None = None) -> Samples:
+    """Rows of a package, or of an export, checked against the root; none is for testing.
+
+    wanted: indices of groups, in the order to take them; by default all that are there.
+
+    Raises `PackageError` for damage or another root, `DataError` for a group that is not there.
+    """
+    groups: tuple[Group, ...]
     if (directory / "training.json").is_file():
         training = load_training(directory, root)
-        manifest, x, y = training.manifest, training.x, training.y
+        manifest, groups = training.manifest, training.groups
         rows = "training rows of the challenge"
     else:
         package = Package.load(directory)
         manifest = package.manifest
         if root is not None and root != package.root:
             raise PackageError(f"{directory} has root 0x{package.root.hex()}, not 0x{root.hex()}")
-        groups = [package.group(index) for index in range(manifest.groups)]
-        x, y = np.concatenate([group.x for group in groups]), np.concatenate([group.y for group in groups])
+        groups = tuple(package.group(index) for index in range(manifest.groups))
         rows = "all of the package, training rows included"
+    if wanted is not None:
+        groups = _choose(directory, manifest, groups, wanted)
+        rows = f"group{'s' * (len(wanted) > 1)} {', '.join(map(str, wanted))}"
+    x, y = np.concatenate([group.x for group in groups]), np.concatenate([group.y for group in groups])
     return Samples(
         name=manifest.name,
         rows=rows,
@@ -85,7 +97,17 @@ def from_package(directory: Path, *, root: bytes | None) -> Samples:
         y=y,
         test_x=x[:0],
         test_y=y[:0],
+        groups=groups,
     )
+
+
+def _choose(directory: Path, manifest: Manifest, groups: Sequence[Group], wanted: Sequence[int]) -> tuple[Group, ...]:
+    there = {group.index: group for group in groups}
+    for index in wanted:
+        if index not in there:
+            reason = f"it has groups 0 to {manifest.groups - 1}" if index >= manifest.groups else "it is held out"
+            raise DataError(f"{directory} has no group {index}: {reason}; choose others with --groups")
+    return tuple(there[index] for index in wanted)
 
 
 def for_network(dataset: datasets.Dataset, network: Network) -> Samples:

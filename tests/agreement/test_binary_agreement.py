@@ -13,9 +13,11 @@ from tests.agreement.test_mutated_encodings import mutate
 from tests.binary_strategies import binary_network, binary_networks
 from tests.strategies import groups, random_group
 from trainer import integer, integer_jax
-from trainer.encode import classes_of, decode, encode
+from trainer.encode import class_word, classes_of, decode, encode, pack_samples
 from trainer.errors import NetworkError
+from trainer.execute import execute
 from trainer.integer import Network, Uint8
+from trainer.package import Group
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +227,12 @@ def test_garbage_is_refused_and_never_hangs(engine: Engine, garbage: bytes, netw
     assert not check_model(engine, b"ASAY\x02" + garbage, network)
     header = encode(network)[:32]
     engine.call("predict", header + garbage, 32, 1, gas=30_000_000)
+
+
+def test_an_evaluation_by_the_contract_chooses_the_binary_engine() -> None:
+    network = binary_network((64, 20, 3))
+    samples, classes = random_group(network, 7), np.arange(7, dtype=np.uint8) % 3
+    group = Group(index=2, salt=b"", labels=class_word(classes), samples=pack_samples(samples, 1), x=samples, y=classes)
+    (done,) = execute(network, [group], classes=3).groups
+    assert done.classes.tolist() == integer.predict(network, samples).tolist()
+    assert (done.group, done.right) == (2, int((done.classes == classes).sum()))

@@ -1,0 +1,100 @@
+"""Groups of a package through the contract itself, on a chain of their own, and what NumPy and JAX say to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import boa
+
+from trainer import integer, integer_jax
+from trainer.chain import Chain, Receipt, deploy_binary_engine, deploy_engine
+from trainer.encode import classes_of, encode
+from trainer.errors import ChainError
+from trainer.integer import Network, Uint8
+from trainer.package import Group
+
+BALANCE = 10**18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """One group, as the contract ran it.
+
+    group:           its index.
+    classes:         what the contract predicts, uint8, shape (S,).
+    right:           how many of these are the group's labels.
+    execution_gas:   gas of the call that runs all of its samples, all slots cold.
+    transaction_gas: what that call would pay as a transaction.
+    """
+
+    group: int
+    classes: Uint8
+    right: int
+    execution_gas: int
+    transaction_gas: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """What the contract made of a network.
+
+    validate_gas: execution gas of its check of the model.
+    sample_gas:   gas that it promises one sample takes at most.
+    groups:       in the order asked for.
+    """
+
+    validate_gas: int
+    sample_gas: int
+    groups: tuple[Executed, ...]
+
+
+def execute(network: Network, groups: Sequence[Group], *, classes: int) -> Execution:
+    """Have the engine for this network validate it and run every sample of `groups`.
+
+    classes: of the challenge, which the engine requires of the network, too.
+
+    Raises `ChainError` where the engine refuses the model, or where it, NumPy and JAX do not predict the same: the
+    message names the first sample.
+    """
+    model, chain = encode(network), Chain()
+    sender = chain.account("evaluator", BALANCE)
+    sample_bytes = network.widths[0] * network.input_bits // 8
+    with chain.active():
+        engine = deploy_binary_engine() if network.weight_bits == integer.BINARY else deploy_engine()
+        checked = _send(chain, engine.validate, model, sample_bytes, network.input_bits, classes, sender=sender)
+        done = []
+        for group in groups:
+            count = len(group.y)
+            receipt = _send(chain, engine.predict, model + group.samples, len(model), (1 << count) - 1, sender=sender)
+            found = classes_of(receipt.result[0], count)
+            _compare(network, group, found)
+            done.append(
+                Executed(
+                    group=group.index,
+                    classes=found,
+                    right=int((found == group.y).sum()),
+                    execution_gas=receipt.execution_gas,
+                    transaction_gas=receipt.transaction_gas,
+                )
+            )
+    return Execution(validate_gas=checked.execution_gas, sample_gas=int(checked.result), groups=tuple(done))
+
+
+def _send(chain: Chain, function: Any, *args: Any, sender: str) -> Receipt:
+    try:
+        return chain.send(function, *args, sender=sender)
+    except boa.BoaError as error:
+        reason = getattr(error.stack_trace.last_frame, "pretty_vm_reason", error.stack_trace.last_frame)
+        raise ChainError(f"the contract refuses the model ({reason}); train one for this package") from error
+
+
+def _compare(network: Network, group: Group, found: Uint8) -> None:
+    """Raise `ChainError` at the first sample for which the three differ."""
+    plain, compiled = integer.predict(network, group.x), integer_jax.predict(network, group.x)
+    differ = (found != plain) | (found != compiled)
+    if differ.any():
+        sample = int(differ.argmax())
+        raise ChainError(
+            f"group {group.index}, sample {sample}: the contract predicts class {found[sample]}, NumPy "
+            f"{plain[sample]}, JAX {compiled[sample]}; one of them computes wrongly: run `make test` on this machine"
+        )
