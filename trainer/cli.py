@@ -208,6 +208,13 @@ def train(
         Path | None,
         typer.Option(help="Model file to write: of the seeds, the best on validation; without validation, the first."),
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory that holds the run after every epoch: a killed run started again goes on from there. "
+            "Several seeds have one each in it."
+        ),
+    ] = None,
     data: DataOption = None,
     unofficial: UnofficialOption = False,
     label: LabelOption = None,
@@ -219,6 +226,8 @@ def train(
         raise typer.BadParameter(f"{seeds} seeds from {seed} on go beyond {MAX_SEED}", param_hint="--seeds")
     if out is not None:
         files.check_file(out)
+    if checkpoint is not None:
+        files.check_directory(checkpoint)
     chosen, rows = _training_samples(
         dataset, preset, hidden, bits, data=data, unofficial=unofficial, label=label, root=_root(root)
     )
@@ -237,6 +246,7 @@ def train(
                 classes=rows.classes,
                 validation=validation,
                 progress=progress,
+                checkpoint=checkpoint if checkpoint is None or seeds == 1 else checkpoint / f"seed-{number}",
             )
         score = result.validation_accuracy
         if best is None or (score or 0.0) > best[0]:

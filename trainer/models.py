@@ -84,6 +84,15 @@ def straight_through(exact: jax.Array, smooth: jax.Array) -> jax.Array:
     return jax.lax.stop_gradient(exact) + (smooth - jax.lax.stop_gradient(smooth))
 
 
+class Exponents(nnx.Variable[jax.Array]):
+    """Powers of two, int32, one a layer: part of a network, and not trained."""
+
+
+def power(exponent: jax.Array) -> jax.Array:
+    """2**exponent, float32, exact for exponents from -126 to 127."""
+    return jnp.ldexp(jnp.float32(1), exponent)
+
+
 class QuantisedMLP(nnx.Module):
     """A network trained through its own rounding.
 
@@ -105,23 +114,32 @@ class QuantisedMLP(nnx.Module):
         """Start from folded layers; one weight exponent a layer, one activation exponent a hidden layer."""
         self.weights = nnx.List([nnx.Param(jnp.asarray(layer.weights, jnp.float32)) for layer in layers])
         self.biases = nnx.List([nnx.Param(jnp.asarray(layer.bias, jnp.float32)) for layer in layers])
-        self.weight_exponents = tuple(weight_exponents)
         inputs = (input_bits, *activation_exponents)
-        self.accumulator_exponents = tuple(a + b for a, b in zip(inputs, weight_exponents, strict=True))
-        self.shifts = tuple(a - b for a, b in zip(self.accumulator_exponents, activation_exponents, strict=False))
-        assert all(0 <= shift <= integer.MAX_SHIFT for shift in self.shifts), "an activation finer than its accumulator"
+        accumulators = [a + b for a, b in zip(inputs, weight_exponents, strict=True)]
+        shifts = [a - b for a, b in zip(accumulators, activation_exponents, strict=False)]
+        assert all(0 <= shift <= integer.MAX_SHIFT for shift in shifts), "an activation finer than its accumulator"
+        # variables, not attributes: one program trains networks of other exponents, too
+        self.weight_exponents = Exponents(jnp.asarray(weight_exponents, jnp.int32))
+        self.accumulator_exponents = Exponents(jnp.asarray(accumulators, jnp.int32))
+        self.shifts = Exponents(jnp.asarray(shifts, jnp.int32))
         self.input_bits, self.activation_bits, self.weight_bits = input_bits, activation_bits, weight_bits
+
+    @property
+    def hidden(self) -> int:
+        """Number of hidden layers."""
+        return len(self.weights) - 1
 
     def integers(self, number: int) -> tuple[jax.Array, jax.Array]:
         """Weights and bias of a layer as integers in float32, rounding of the shift folded into the bias."""
         largest = integer.quantum(self.weight_bits)
-        scaled = self.weights[number][...] * 2.0 ** self.weight_exponents[number]
+        scaled = self.weights[number][...] * power(self.weight_exponents[number])
         smooth = jnp.clip(scaled, -largest, largest)
         weights = straight_through(jnp.round(smooth), smooth)
-        scaled_bias = self.biases[number][...] * 2.0 ** self.accumulator_exponents[number]
+        scaled_bias = self.biases[number][...] * power(self.accumulator_exponents[number])
         bias = straight_through(jnp.round(scaled_bias), scaled_bias)
-        if number < len(self.shifts) and self.shifts[number]:
-            bias += 2.0 ** (self.shifts[number] - 1)
+        if number < self.hidden:
+            # half of what is shifted out
+            bias += jnp.floor(power(self.shifts[number] - 1))
         return weights, bias
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -132,14 +150,14 @@ class QuantisedMLP(nnx.Module):
             weights, bias = self.integers(number)
             # full float32 products on every device: each sum is below 2**24, hence exact
             x = jnp.dot(x, weights, precision=jax.lax.Precision.HIGHEST) + bias
-            if number < len(self.shifts):
-                real = jnp.clip(x * 2.0 ** -self.shifts[number], 0, top)
+            if number < self.hidden:
+                real = jnp.clip(x * power(-self.shifts[number]), 0, top)
                 x = straight_through(jnp.floor(real), real)
         return x
 
     def logits(self, x: jax.Array) -> jax.Array:
         """The same as real numbers, for a loss."""
-        return self(x) * 2.0 ** -self.accumulator_exponents[-1]
+        return self(x) * power(-self.accumulator_exponents[-1])
 
     def export(self) -> integer.Network:
         """The integer network; neurons that could reach 2**24 are shrunk below it."""
@@ -147,12 +165,12 @@ class QuantisedMLP(nnx.Module):
         for number in range(len(self.weights)):
             weights, bias = (np.asarray(part, np.float64).astype(np.int64) for part in self.integers(number))
             bits = self.input_bits if number == 0 else self.activation_bits
-            shift = self.shifts[number] if number < len(self.shifts) else None
+            shift = int(self.shifts[number]) if number < self.hidden else None
             layers.append(within_bounds(integer.Layer(weights=weights, bias=bias, shift=shift), bits))
         return integer.Network(
             layers=tuple(layers),
             input_bits=self.input_bits,
-            activation_bits=self.activation_bits if self.shifts else self.input_bits,
+            activation_bits=self.activation_bits if self.hidden else self.input_bits,
             weight_bits=self.weight_bits,
         )
 

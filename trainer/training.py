@@ -8,30 +8,34 @@ A binary network has no part in floats: its signs are trained from the start.
     result = train(x, y, recipe=Recipe(hidden=(64,), input_bits=4, activation_bits=4, weight_bits=4), seed=0)
     result.network          # trainer.integer.Network
 
-The data lies on the device, an epoch is one `lax.scan`, its state is donated. The same seed gives the same bytes on the
-same machine; other machines, or another number of cores, give other networks of the same quality.
+The same seed gives the same bytes on the same machine; other machines, or another number of cores or devices, give
+other networks of the same quality. On an accelerator the products of the float phase take factors in bfloat16.
 """
 
-import functools
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from trainer import integer
 from trainer.binary import BinaryMLP
 from trainer.errors import DataError
-from trainer.models import FloatMLP, QuantisedMLP, calibrate, fold
+from trainer.models import FloatMLP, calibrate, fold
+from trainer.phase import EXACT, FAST, Data, Exportable, Model, Phase, Plan, Rows, alike, place
 from trainer.presets import Recipe
 
-__all__ = ["Epoch", "Progress", "Recipe", "TrainResult", "train"]
+if TYPE_CHECKING:
+    from trainer.checkpoint import Checkpoint
+
+__all__ = ["Epoch", "Progress", "Recipe", "TrainResult", "train", "train_seeds"]
 
 Uint8 = npt.NDArray[np.uint8]
 
@@ -54,8 +58,8 @@ class TrainResult:
 
     network:             the integer network.
     validation_accuracy: its accuracy on the rows held back from training, in [0, 1]; None if none were.
-    seconds:             wall time, compilation included.
-    history:             one entry an epoch.
+    seconds:             wall time of this call, compilation included, and every seed that trained beside this one.
+    history:             one entry an epoch, those before a resumption included.
     """
 
     network: integer.Network
@@ -65,27 +69,6 @@ class TrainResult:
 
 
 Progress = Callable[[Epoch], None]
-Model = TypeVar("Model", FloatMLP, QuantisedMLP, BinaryMLP)
-# parameters, other variables, moments of the optimiser
-State = tuple[Any, Any, Any]
-
-
-class Plan(NamedTuple):
-    """One phase of training: learning rate, weight decay, and its length in epochs of `steps` batches."""
-
-    rate: float
-    decay: float
-    epochs: int
-    steps: int
-    batch: int
-
-    def optimiser(self) -> optax.GradientTransformation:
-        """AdamW under 10 % of warm-up, then a cosine to 1 % of the rate."""
-        total = max(self.epochs * self.steps, 1)
-        schedule = optax.warmup_cosine_decay_schedule(
-            self.rate * 0.05, self.rate, total // 10, total, end_value=self.rate * 0.01
-        )
-        return optax.adamw(schedule, b1=0.9, b2=0.99, weight_decay=self.decay)
 
 
 def train(
@@ -97,6 +80,9 @@ def train(
     classes: int | None = None,
     validation: float | None = None,
     progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    mesh: Mesh | None = None,
+    fast: bool | None = None,
 ) -> TrainResult:
     """Train an integer network.
 
@@ -106,59 +92,232 @@ def train(
     validation: part of the rows held back, in [0, 0.5], by default the recipe's: among the last third of the quantised
                 epochs the network that is right most often on them wins. With 0 the last network does.
     progress:   called after every epoch.
+    checkpoint: a directory that holds the run after every epoch. A run that was killed, started again with the same
+                arguments, goes on from there, and ends with the same bits as one that was not.
+    mesh:       devices of `trainer.devices.mesh_of`, of one host or of several, among which every batch is split. Each
+                host calls this with the same arguments. By default one device.
+    fast:       whether products of the float phase take factors in bfloat16, by default on accelerators only.
 
-    Raises `DataError` for rows, labels or a validation part that do not fit.
+    Raises `DataError` for rows, labels or a validation part that do not fit, and for a directory with another run.
+    """
+    (result,) = train_seeds(
+        x,
+        y,
+        recipe=recipe,
+        seeds=(seed,),
+        classes=classes,
+        validation=validation,
+        progress=progress,
+        checkpoint=checkpoint,
+        mesh=mesh,
+        fast=fast,
+    )
+    return result
+
+
+def train_seeds(
+    x: Uint8,
+    y: Uint8,
+    *,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    classes: int | None = None,
+    validation: float | None = None,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    mesh: Mesh | None = None,
+    fast: bool | None = None,
+) -> tuple[TrainResult, ...]:
+    """Train one network a seed, side by side in one program; `progress` is called for every epoch of every seed.
+
+    The arguments are those of `train`. With one seed this is `train`. With several, the rows and their order are those
+    of each seed alone, but products have another shape, whose sums are rounded in another order: the networks are not
+    the same bits as alone, only as good, and the same whenever the same seeds train together. Models of different
+    structure train one after the other, each as alone.
     """
     start = time.perf_counter()
     validation = recipe.validation if validation is None else validation
     classes = _check(x, y, recipe, classes, validation)
-    keys = jax.random.split(jax.random.key(seed), 3)
-    order = np.asarray(jax.random.permutation(keys[0], len(x)))
-    held = int(len(x) * validation)
-    seen, unseen = order[held:], order[:held]
-    data, labels = jnp.asarray(x[seen]), jnp.asarray(y[seen], jnp.int32)
-    history: list[Epoch] = []
+    runs = [_start(seed, len(x), validation) for seed in seeds]
+    with ExitStack() as stack:
+        store = None
+        if checkpoint is not None:
+            # only here: importing orbax takes a while
+            from trainer.checkpoint import Checkpoint, data_digest
 
-    def report(epoch: Epoch) -> None:
-        history.append(epoch)
-        if progress is not None:
-            progress(epoch)
-
-    widths = (x.shape[1], *recipe.hidden, classes)
-    steps = len(seen) // min(recipe.batch, len(seen))
-    plan = Plan(recipe.rate, recipe.decay, recipe.epochs, steps, min(recipe.batch, len(seen)))
-    tuned = plan._replace(rate=recipe.quantised_rate, decay=0.0, epochs=recipe.quantised_epochs)
-    tuning: Phase[BinaryMLP] | Phase[QuantisedMLP]
-    if recipe.weight_bits == integer.BINARY:
-        tuning = Phase(BinaryMLP(widths, rngs=nnx.Rngs(seed)), tuned, keys[2], data, labels)
-    else:
-        phase = Phase(FloatMLP(widths, input_bits=recipe.input_bits, rngs=nnx.Rngs(seed)), plan, keys[1], data, labels)
-        for number in range(1, plan.epochs + 1):
-            report(Epoch("float", number, plan.epochs, phase.epoch(), None))
-        quantised = calibrate(
-            fold(phase.model()),
-            x[seen[:CALIBRATION_ROWS]],
-            input_bits=recipe.input_bits,
-            activation_bits=recipe.activation_bits,
-            weight_bits=recipe.weight_bits,
+            decides = {
+                "seeds": list(seeds),
+                "classes": classes,
+                "validation": validation,
+                "recipe": asdict(recipe) | {"hidden": list(recipe.hidden)},
+                "rows": len(x),
+                "data": data_digest(x, y),
+            }
+            keep = 0 if recipe.weight_bits == integer.BINARY else recipe.epochs
+            store = stack.enter_context(Checkpoint(checkpoint, decides, keep=keep))
+        networks = _train(x, y, recipe, classes, _Training(runs, store, progress), mesh, fast)
+    seconds = time.perf_counter() - start
+    return tuple(
+        TrainResult(
+            network=network,
+            validation_accuracy=run.best_accuracy if run.best else None,
+            seconds=seconds,
+            history=tuple(run.history),
         )
-        tuning = Phase(quantised, tuned, keys[2], data, labels)
-    best, best_accuracy = None, -1.0
-    for number in range(1, tuned.epochs + 1):
-        loss, accuracy = tuning.epoch(), None
-        if held and number > tuned.epochs * 2 // 3:
-            network = tuning.model().export()
-            accuracy = float((integer.predict(network, x[unseen]) == y[unseen]).mean())
-            if accuracy >= best_accuracy:
-                best, best_accuracy = network, accuracy
-        report(Epoch("quantised", number, tuned.epochs, loss, accuracy))
-
-    return TrainResult(
-        network=best or tuning.model().export(),
-        validation_accuracy=best_accuracy if best else None,
-        seconds=time.perf_counter() - start,
-        history=tuple(history),
+        for run, network in zip(runs, networks, strict=True)
     )
+
+
+def _train(
+    x: Uint8, y: Uint8, recipe: Recipe, classes: int, training: "_Training", mesh: Mesh | None, fast: bool | None
+) -> list[integer.Network]:
+    """Both phases; returns the network of each run."""
+    runs, widths = training.runs, (x.shape[1], *recipe.hidden, classes)
+    data = place(x, y, mesh)
+    if fast is None:
+        fast = next(iter(data.x.devices())).platform != "cpu"
+    kept = len(runs[0].seen)
+    batch = min(recipe.batch, kept)
+    plan = Plan(recipe.rate, recipe.decay, recipe.epochs, kept // batch, batch, FAST if fast else None)
+    tuned = plan._replace(rate=recipe.quantised_rate, decay=0.0, epochs=recipe.quantised_epochs, precision=EXACT)
+    tuning: list[Phase[Any]]
+    if recipe.weight_bits == integer.BINARY:
+        floats = 0
+        signs = [BinaryMLP(widths, rngs=nnx.Rngs(run.seed)) for run in runs]
+        tuning = _phases(signs, tuned, [run.keys[2] for run in runs], data, runs)
+    else:
+        floats = plan.epochs
+        models = [FloatMLP(widths, input_bits=recipe.input_bits, rngs=nnx.Rngs(run.seed)) for run in runs]
+        phases = _phases(models, plan, [run.keys[1] for run in runs], data, runs)
+        for number in range(training.resume(phases, 0, floats) + 1, floats + 1):
+            for run, loss in zip(runs, _epoch(phases), strict=True):
+                training.report(run, Epoch("float", number, floats, loss, None))
+            training.save(number, phases)
+        quantised = [
+            calibrate(
+                fold(model),
+                x[run.seen[:CALIBRATION_ROWS]],
+                input_bits=recipe.input_bits,
+                activation_bits=recipe.activation_bits,
+                weight_bits=recipe.weight_bits,
+            )
+            for run, model in zip(runs, _models(phases), strict=True)
+        ]
+        tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs)
+    for number in range(training.resume(tuning, floats, tuned.epochs) + 1, tuned.epochs + 1):
+        losses = _epoch(tuning)
+        accuracies: list[float | None] = [None] * len(runs)
+        if len(runs[0].unseen) and number > tuned.epochs * 2 // 3:
+            accuracies = [run.judge(model, x, y) for run, model in zip(runs, _models(tuning), strict=True)]
+        for run, loss, accuracy in zip(runs, losses, accuracies, strict=True):
+            training.report(run, Epoch("quantised", number, tuned.epochs, loss, accuracy))
+        training.save(floats + number, tuning)
+    return [run.best or model.export() for run, model in zip(runs, _models(tuning), strict=True)]
+
+
+def _phases(
+    models: Sequence[Model], plan: Plan, keys: Sequence[jax.Array], data: Data, runs: Sequence["_Run"]
+) -> list[Phase[Model]]:
+    """One phase for all models where one program trains them, else one each."""
+    rows = [run.seen for run in runs]
+    if alike(models):
+        return [Phase(models, plan, keys, data, rows)]
+    return [Phase([one], plan, [key], data, [part]) for one, key, part in zip(models, keys, rows, strict=True)]
+
+
+def _epoch(phases: Sequence[Phase[Any]]) -> list[float]:
+    return [loss for phase in phases for loss in phase.epoch()]
+
+
+def _models(phases: Sequence[Phase[Model]]) -> list[Model]:
+    return [phase.model(number) for phase in phases for number in range(phase.count)]
+
+
+def _start(seed: int, rows: int, validation: float) -> "_Run":
+    keys = jax.random.split(jax.random.key(seed), 3)
+    order = np.asarray(jax.random.permutation(keys[0], rows), np.int32)
+    held = int(rows * validation)
+    return _Run(seed=seed, keys=keys, seen=order[held:], unseen=order[:held])
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One seed: its keys (for the split, for either phase), its rows, and what its epochs came to.
+
+    best_arrays: those of the model that gave the best network.
+    """
+
+    seed: int
+    keys: jax.Array
+    seen: Rows
+    unseen: Rows
+    history: list[Epoch] = field(default_factory=list)
+    best: integer.Network | None = None
+    best_arrays: list[npt.NDArray[Any]] = field(default_factory=list)
+    best_accuracy: float = -1.0
+
+    def judge(self, model: Exportable, x: Uint8, y: Uint8) -> float:
+        """Accuracy on the rows held back; the best network is kept, of equals the later."""
+        network = model.export()
+        accuracy = float((integer.predict(network, x[self.unseen]) == y[self.unseen]).mean())
+        if accuracy >= self.best_accuracy:
+            self.best, self.best_accuracy = network, accuracy
+            self.best_arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(nnx.state(model))]
+        return accuracy
+
+
+@dataclass
+class _Training:
+    """The runs of a call, and where they are saved."""
+
+    runs: Sequence[_Run]
+    store: "Checkpoint | None"
+    progress: Progress | None
+
+    def report(self, run: _Run, epoch: Epoch) -> None:
+        """Note an epoch of a run."""
+        run.history.append(epoch)
+        if self.progress is not None:
+            self.progress(epoch)
+
+    def save(self, step: int, phases: Sequence[Phase[Any]]) -> None:
+        """Save everything after `step` epochs of all phases."""
+        if self.store is not None:
+            record = {
+                "history": [run.history for run in self.runs],
+                "best_accuracy": [run.best_accuracy for run in self.runs],
+            }
+            self.store.save(step, self._state(phases, [run.best_arrays for run in self.runs]), record)
+
+    def resume(self, phases: Sequence[Phase[Any]], before: int, epochs: int) -> int:
+        """Bring a phase of so many epochs, which begins after `before`, to where the saved run was; returns the epoch.
+
+        0 where the saved run was not that far. A phase that it left long ago is brought to its end.
+        """
+        if self.store is None or self.store.step <= before:
+            return 0
+        done = min(self.store.step - before, epochs)
+        record = self.store.record
+        latest = before + done == self.store.step
+        models = _models(phases)
+        judged = [latest and accuracy >= 0 for accuracy in record["best_accuracy"]]
+        arrays = [jax.tree.leaves(nnx.state(model)) if yes else [] for model, yes in zip(models, judged, strict=True)]
+        state = self.store.state(before + done, self._state(phases, arrays))
+        for number, phase in enumerate(phases):
+            phase.restore(state["phases"][str(number)], done)
+        for number, (run, model) in enumerate(zip(self.runs, models, strict=True)):
+            run.history = [Epoch(*epoch) for epoch in record["history"][number]]
+            if judged[number]:
+                run.best_arrays = [np.asarray(leaf) for leaf in state["best"][str(number)]]
+                nnx.update(model, jax.tree.unflatten(jax.tree.structure(nnx.state(model)), run.best_arrays))
+                run.best, run.best_accuracy = model.export(), record["best_accuracy"][number]
+        return done
+
+    def _state(self, phases: Sequence[Phase[Any]], best: Sequence[Sequence[Any]]) -> dict[str, dict[str, Any]]:
+        """What is saved: arrays of the phases, and of the best models where there are any."""
+        state = {"phases": {str(number): phase.arrays() for number, phase in enumerate(phases)}}
+        kept = {str(number): list(arrays) for number, arrays in enumerate(best) if arrays}
+        return state | ({"best": kept} if kept else {})
 
 
 def _check(x: Uint8, y: Uint8, recipe: Recipe, classes: int | None, validation: float) -> int:
@@ -177,52 +336,3 @@ def _check(x: Uint8, y: Uint8, recipe: Recipe, classes: int | None, validation: 
     if found > classes:
         raise DataError(f"label {found - 1} among {classes} classes")
     return classes
-
-
-class Phase(Generic[Model]):
-    """A model in training; every call of `epoch` moves it, on the device, without a copy."""
-
-    def __init__(self, model: Model, plan: Plan, key: jax.Array, x: jax.Array, y: jax.Array) -> None:
-        """Take the model over: its arrays belong to the phase from now on."""
-        self.plan, self.x, self.y = plan, x, y
-        self.definition = nnx.graphdef(model)
-        params, rest = nnx.state(model, nnx.Param, ...)
-        self.state: State = (params, rest, plan.optimiser().init(params))
-        self.keys = iter(jax.random.split(key, max(plan.epochs, 1)))
-
-    def epoch(self) -> float:
-        """Train for one epoch; returns the mean loss."""
-        self.state, loss = _epoch(
-            self.state, next(self.keys), self.x, self.y, definition=self.definition, plan=self.plan
-        )
-        return float(loss)
-
-    def model(self) -> Model:
-        """The model as it is now; the next epoch takes its arrays back."""
-        params, rest, _ = self.state
-        model: Model = nnx.merge(self.definition, params, rest)
-        return model
-
-
-@functools.partial(jax.jit, static_argnames=("definition", "plan"), donate_argnames="state")
-def _epoch(
-    state: State, key: jax.Array, x: jax.Array, y: jax.Array, *, definition: Any, plan: Plan
-) -> tuple[State, jax.Array]:
-    """One pass over the rows in a random order, as one scan over batches; what fills no batch is left out."""
-    optimiser = plan.optimiser()
-    batches = jax.random.permutation(key, len(x))[: plan.steps * plan.batch].reshape(plan.steps, plan.batch)
-
-    def step(state: State, rows: jax.Array) -> tuple[State, jax.Array]:
-        params, rest, moments = state
-
-        def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            model = nnx.merge(definition, params, rest, copy=True)
-            loss = optax.softmax_cross_entropy_with_integer_labels(model.logits(x[rows]), y[rows]).mean()
-            return loss, nnx.state(model, nnx.Not(nnx.Param))
-
-        (loss, rest), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
-        updates, moments = optimiser.update(gradients, moments, params)
-        return (optax.apply_updates(params, updates), rest, moments), loss
-
-    state, losses = jax.lax.scan(step, state, batches)
-    return state, losses.mean()

@@ -1,0 +1,222 @@
+"""A phase of training: models of one structure, moved epoch by epoch, on one device or on all devices of a mesh.
+
+A model is any `nnx.Module` with `logits(x)`, which gives real numbers for a loss. The rows lie on the device, an epoch
+is one `lax.scan`, its state is donated. Several models, one a seed, train side by side in one program with `vmap`.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+
+from trainer import devices
+from trainer.integer import Network
+
+# parameters, other variables, moments of the optimiser
+State = tuple[Any, Any, Any]
+Rows = npt.NDArray[np.int32]
+
+EXACT = "highest"
+"""Precision of the quantised phase: products and sums in full float32 on every device.
+
+Its forward pass must be the integer network. Inputs and activations have at most 8 bits, weights at most 7 and a sign,
+and every partial sum of products and bias stays below 2**24 (the export makes sure of it): float32, whose significand
+has 24 bits, holds each of them, in whatever order a device adds. What TPUs (bfloat16, 8 bits) and GPUs (TF32, 11 bits)
+take for factors unless told otherwise would hold these integers, but not the gradients that go back through the same
+products, and no promise is known of how such units add.
+"""
+FAST = "BF16_BF16_F32"
+"""Precision of the float phase on accelerators: factors in bfloat16, sums in float32. It is rounded later anyway."""
+
+
+class Trainable(Protocol):
+    """What a phase needs of a module."""
+
+    def logits(self, x: jax.Array) -> jax.Array:
+        """Real numbers for a loss, float32, shape (n, classes), of quantised samples, uint8, shape (n, inputs)."""
+        ...
+
+
+class Exportable(Trainable, Protocol):
+    """What training needs of a module of the quantised phase."""
+
+    def export(self) -> Network:
+        """The integer network that the module is."""
+        ...
+
+
+Model = TypeVar("Model", bound=Trainable)
+
+
+class Plan(NamedTuple):
+    """One phase of training: learning rate, weight decay, its length in epochs of `steps` batches, and its precision.
+
+    precision: of matrix products that name none themselves: `EXACT`, `FAST`, or None for the device's own.
+    """
+
+    rate: float
+    decay: float
+    epochs: int
+    steps: int
+    batch: int
+    precision: str | None = EXACT
+
+    def optimiser(self) -> optax.GradientTransformation:
+        """AdamW under 10 % of warm-up, then a cosine to 1 % of the rate."""
+        total = max(self.epochs * self.steps, 1)
+        schedule = optax.warmup_cosine_decay_schedule(
+            self.rate * 0.05, self.rate, total // 10, total, end_value=self.rate * 0.01
+        )
+        return optax.adamw(schedule, b1=0.9, b2=0.99, weight_decay=self.decay)
+
+
+class Data(NamedTuple):
+    """All rows on the device or on each device of a mesh: x, uint8, shape (n, inputs); y, int32, shape (n,)."""
+
+    x: jax.Array
+    y: jax.Array
+    mesh: Mesh | None
+
+
+def place(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8], mesh: Mesh | None) -> Data:
+    """Rows put on the device, or whole on every device of a mesh."""
+    return Data(_put(x, mesh), _put(y.astype(np.int32), mesh), mesh)
+
+
+def _put(tree: Any, mesh: Mesh | None) -> Any:
+    return jax.device_put(tree, None if mesh is None else devices.whole(mesh))
+
+
+def alike(models: Sequence[Trainable]) -> bool:
+    """Whether one program trains all of them: the same structure, and the same static attributes."""
+    return len({nnx.graphdef(model) for model in models}) == 1
+
+
+class Phase(Generic[Model]):
+    """Models in training, one a seed; every call of `epoch` moves them, on the device, without a copy."""
+
+    def __init__(
+        self, models: Sequence[Model], plan: Plan, keys: Sequence[jax.Array], data: Data, rows: Sequence[Rows]
+    ) -> None:
+        """Take over models that are `alike`: their arrays belong to the phase from now on.
+
+        keys: one a model, from which its epochs draw the order of rows.
+        rows: one array a model, all of one length: the rows of `data` that it trains on.
+        """
+        assert alike(models), "one program trains models of one structure"
+        self.plan, self.data, self.count = plan, data, len(models)
+        self.definition = nnx.graphdef(models[0])
+        optimiser = plan.optimiser()
+        states = []
+        for model in models:
+            params, rest = nnx.state(model, nnx.Param, ...)
+            states.append((params, rest, optimiser.init(params)))
+        # key data, as keys themselves can be neither saved nor sent to other hosts
+        orders = [jax.random.key_data(jax.random.split(key, max(plan.epochs, 1))) for key in keys]
+        self.state: State = _put(self._stack(states), data.mesh)
+        self.keys: jax.Array = _put(self._stack(orders), data.mesh)
+        self.rows: jax.Array = _put(self._stack([jnp.asarray(part) for part in rows]), data.mesh)
+        self.done = 0
+
+    def _stack(self, trees: Sequence[Any]) -> Any:
+        """One tree for all models: with several of them every array has a first axis of models."""
+        return trees[0] if self.count == 1 else jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+    def epoch(self) -> list[float]:
+        """Train for one epoch; returns the mean loss of each model."""
+        run = _epoch if self.count == 1 else _epochs
+        key = self.keys[..., self.done, :]
+        self.state, loss = run(
+            self.state, key, self.rows, self.data.x, self.data.y, self.definition, self.plan, self.data.mesh
+        )
+        self.done += 1
+        return [float(value) for value in np.atleast_1d(np.asarray(loss))]
+
+    def model(self, number: int) -> Model:
+        """Model `number` as it is now: a copy, on this process's first device."""
+        params, rest, _ = self.state
+        leaves, tree = jax.tree.flatten((params, rest))
+        copies = [np.array(leaf if self.count == 1 else leaf[number]) for leaf in leaves]
+        model: Model = nnx.merge(self.definition, *jax.tree.unflatten(tree, [jnp.asarray(copy) for copy in copies]))
+        return model
+
+    def arrays(self) -> list[jax.Array]:
+        """All that changes or was drawn, in a fixed order, for `restore`."""
+        return [*jax.tree.leaves(self.state), self.keys]
+
+    def restore(self, arrays: Sequence[jax.Array], done: int) -> None:
+        """Go on after epoch `done` from what `arrays` gave there."""
+        self.state = jax.tree.unflatten(jax.tree.structure(self.state), list(arrays[:-1]))
+        self.keys, self.done = arrays[-1], done
+
+
+def _pass(
+    state: State,
+    key: jax.Array,
+    rows: jax.Array,
+    x: jax.Array,
+    y: jax.Array,
+    definition: Any,
+    plan: Plan,
+    mesh: Mesh | None,
+) -> tuple[State, jax.Array]:
+    """One pass over the rows in a random order, as one scan over batches; what fills no batch is left out.
+
+    On a mesh each batch is split among its devices, every device has all parameters, gradients are summed over devices.
+    """
+    optimiser = plan.optimiser()
+    order = jax.random.permutation(jax.random.wrap_key_data(key), rows)
+    batches = order[: plan.steps * plan.batch].reshape(plan.steps, plan.batch)
+
+    def placed(tree: Any, whole: bool) -> Any:
+        if mesh is None:
+            return tree
+        sharding = devices.whole(mesh) if whole else devices.split(mesh)
+        return jax.lax.with_sharding_constraint(tree, sharding)  # type: ignore[no-untyped-call]
+
+    def step(state: State, batch: jax.Array) -> tuple[State, jax.Array]:
+        params, rest, moments = state
+        samples, labels = placed((x[batch], y[batch]), whole=False)
+
+        def loss_of(params: Any) -> tuple[jax.Array, Any]:
+            model = nnx.merge(definition, params, rest, copy=True)
+            loss = optax.softmax_cross_entropy_with_integer_labels(model.logits(samples), labels).mean()
+            return loss, nnx.state(model, nnx.Not(nnx.Param))
+
+        (loss, rest), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+        updates, moments = optimiser.update(gradients, moments, params)
+        return placed((optax.apply_updates(params, updates), rest, moments), whole=True), loss
+
+    with jax.default_matmul_precision(plan.precision):
+        state, losses = jax.lax.scan(step, state, batches)
+    return state, placed(losses.mean(), whole=True)
+
+
+_STATIC = ("definition", "plan", "mesh")
+_epoch = functools.partial(jax.jit, static_argnames=_STATIC, donate_argnames="state")(_pass)
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC, donate_argnames="state")
+def _epochs(
+    state: State,
+    key: jax.Array,
+    rows: jax.Array,
+    x: jax.Array,
+    y: jax.Array,
+    definition: Any,
+    plan: Plan,
+    mesh: Mesh | None,
+) -> tuple[State, jax.Array]:
+    """`_pass` for several models at once: the first axis of state, keys and rows is theirs."""
+
+    def one(state: State, key: jax.Array, rows: jax.Array) -> tuple[State, jax.Array]:
+        return _pass(state, key, rows, x, y, definition, plan, mesh)
+
+    return jax.vmap(one)(state, key, rows)
