@@ -215,6 +215,21 @@ def train(
             "Several seeds have one each in it."
         ),
     ] = None,
+    together: Annotated[
+        bool | None,
+        typer.Option(
+            "--together/--in-turn",
+            help="Several seeds side by side in one program, or one after the other; by default together on an "
+            "accelerator. The networks are not the same bits.",
+        ),
+    ] = None,
+    split: Annotated[bool, typer.Option("--split", help="Split every batch among all devices.")] = False,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(help="Address of host 0, such as 10.0.0.1:1234, to split among several hosts: run it on each."),
+    ] = None,
+    hosts: Annotated[int, typer.Option(min=1, help="How many hosts.")] = 1,
+    host: Annotated[int, typer.Option(min=0, help="Which one this is; host 0 writes and prints.")] = 0,
     data: DataOption = None,
     unofficial: UnofficialOption = False,
     label: LabelOption = None,
@@ -222,6 +237,7 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train integer networks and report their accuracy as a contract computes it."""
+    _check_hosts(coordinator, hosts, host)
     if seed + seeds - 1 > MAX_SEED:
         raise typer.BadParameter(f"{seeds} seeds from {seed} on go beyond {MAX_SEED}", param_hint="--seeds")
     if out is not None:
@@ -231,34 +247,47 @@ def train(
     chosen, rows = _training_samples(
         dataset, preset, hidden, bits, data=data, unofficial=unofficial, label=label, root=_root(root)
     )
-    from trainer import training
+    import jax
+
+    from trainer import devices, training
     from trainer.progress import bar
 
+    if coordinator is not None:
+        devices.join(coordinator, hosts, host)
+    mesh = devices.mesh_of(jax.devices()) if split or coordinator is not None else None
+    if together is None:
+        together = jax.default_backend() != "cpu"
+    numbers = tuple(range(seed, seed + seeds))
     runs: list[dict[str, Any]] = []
     best: tuple[float, integer.Network] | None = None
-    for number in range(seed, seed + seeds):
-        with bar(f"seed {number}", chosen.recipe) as progress:
-            result = training.train(
+    for part in [numbers] if together else [(number,) for number in numbers]:
+        title = f"seed {part[0]}" if len(part) == 1 else f"seeds {part[0]} to {part[-1]}"
+        with bar(title, chosen.recipe, seeds=len(part)) as progress:
+            results = training.train_seeds(
                 rows.x,
                 rows.y,
                 recipe=chosen.recipe,
-                seed=number,
+                seeds=part,
                 classes=rows.classes,
                 validation=validation,
                 progress=progress,
-                checkpoint=checkpoint if checkpoint is None or seeds == 1 else checkpoint / f"seed-{number}",
+                checkpoint=checkpoint if checkpoint is None or len(part) == seeds else checkpoint / f"seed-{part[0]}",
+                mesh=mesh,
             )
-        score = result.validation_accuracy
-        if best is None or (score or 0.0) > best[0]:
-            best = (score or 0.0, result.network)
-        runs.append(
-            {
-                "seed": number,
-                "test_accuracy": _accuracy(integer.predict(result.network, rows.test_x), rows.test_y),
-                "validation_accuracy": score,
-                "seconds": round(result.seconds, 1),
-            }
-        )
+        for number, result in zip(part, results, strict=True):
+            score = result.validation_accuracy
+            if best is None or (score or 0.0) > best[0]:
+                best = (score or 0.0, result.network)
+            runs.append(
+                {
+                    "seed": number,
+                    "test_accuracy": _accuracy(integer.predict(result.network, rows.test_x), rows.test_y),
+                    "validation_accuracy": score,
+                    "seconds": round(result.seconds, 1),
+                }
+            )
+    if host > 0:
+        return
     assert best is not None, "at least one seed"
     network, model = best[1], encode(best[1])
     if out is not None:
@@ -476,6 +505,20 @@ def _groups(text: str) -> tuple[int, ...]:
     if len(set(found)) < len(found):
         raise typer.BadParameter(f"{text!r} names a group twice", param_hint="--groups")
     return found
+
+
+def _check_hosts(coordinator: str | None, hosts: int, host: int) -> None:
+    if coordinator is None:
+        if hosts > 1 or host:
+            raise typer.BadParameter("several hosts need the address of host 0", param_hint="--coordinator")
+        return
+    name, _, port = coordinator.rpartition(":")
+    if not (name and port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+        raise typer.BadParameter(
+            f"{coordinator!r} is no address; use one such as 10.0.0.1:1234", param_hint="--coordinator"
+        )
+    if host >= hosts:
+        raise typer.BadParameter(f"host {host} of {hosts}; count from 0", param_hint="--host")
 
 
 def _read_model(path: Path) -> integer.Network:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
+import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = "samples"
@@ -22,3 +23,21 @@ def split(mesh: Mesh) -> NamedSharding:
 def whole(mesh: Mesh) -> NamedSharding:
     """A copy of the array on every device."""
     return NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
+
+
+def on_all(array: npt.ArrayLike, mesh: Mesh) -> jax.Array:
+    """The array on every device of a mesh, of this host and of others, which all give the same."""
+    values = np.asarray(array)
+    # not device_put: what it makes over several hosts has shards that orbax cannot read
+    return jax.make_array_from_callback(values.shape, whole(mesh), lambda index: values[index])
+
+
+def join(coordinator: str, hosts: int, host: int) -> None:
+    """Make the devices of several hosts one set, before this process computes anything in JAX.
+
+    coordinator: address of host 0 that the others reach, such as 10.0.0.1:1234.
+    hosts, host: how many there are, and which one this is, from 0 on.
+    """
+    # accelerators have a network of their own; this is for CPUs
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")  # type: ignore[no-untyped-call]
+    jax.distributed.initialize(coordinator_address=coordinator, num_processes=hosts, process_id=host)

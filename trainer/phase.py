@@ -91,7 +91,7 @@ def place(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8], mesh: Mesh | None)
 
 
 def _put(tree: Any, mesh: Mesh | None) -> Any:
-    return jax.device_put(tree, None if mesh is None else devices.whole(mesh))
+    return jax.device_put(tree) if mesh is None else jax.tree.map(lambda leaf: devices.on_all(leaf, mesh), tree)
 
 
 def alike(models: Sequence[Trainable]) -> bool:

@@ -11,8 +11,8 @@ from trainer.presets import Recipe
 
 
 @contextmanager
-def bar(title: str, recipe: Recipe) -> Iterator[training.Progress]:
-    """Show one line for a run; yields the callback of `training.train`."""
+def bar(title: str, recipe: Recipe, *, seeds: int = 1) -> Iterator[training.Progress]:
+    """Show one line for a run of so many seeds side by side; yields the callback of `training.train`."""
     console = Console(stderr=True)
     columns = (
         TextColumn(title),
@@ -22,7 +22,7 @@ def bar(title: str, recipe: Recipe) -> Iterator[training.Progress]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("compiling", total=recipe.epochs + recipe.quantised_epochs)
+        task = progress.add_task("compiling", total=seeds * (recipe.epochs + recipe.quantised_epochs))
 
         def advance(epoch: training.Epoch) -> None:
             right = "" if epoch.accuracy is None else f", {100 * epoch.accuracy:.2f} % right"
