@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test coverage lint format fuzz fuzz-deep fuzz-engine planted mutants prove data bench-gas bench-fuzz \
-	engine lock clean
+	bench-gpu engine lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -96,6 +96,9 @@ bench-gas: $(READY) ## gas of inference and of the market's calls, and the READM
 bench-fuzz: $(READY) ## speed of the market's fuzzing on each backend, and the table of fuzz/README.md (minutes)
 	$(PY) -m bench.fuzz
 	$(PY) -m bench.tables
+
+bench-gpu: $(READY) ## on an accelerator: the same predictions as NumPy, and seconds of training
+	$(PY) -m bench.gpu
 
 engine: $(READY) ## write the generated contracts anew from their templates
 	$(PY) -m contracts.generate
