@@ -69,6 +69,7 @@ class Abi:
         self.events: dict[bytes, Event] = {}
         self.selectors: dict[str, bytes] = {}
         self.encoders: dict[str, Any] = {}
+        self.payable: set[str] = set()
         for entry in build_abi_output(contract.compiler_data):
             if entry["type"] == "event":
                 event = Event(entry)
@@ -77,6 +78,8 @@ class Abi:
                 kinds = [_kind(part) for part in entry["inputs"]]
                 name = entry["name"]
                 self.selectors[name] = keccak(f"{name}({','.join(kinds)})".encode())[:4]
+                if entry["stateMutability"] == "payable":
+                    self.payable.add(name)
                 static = all(kind in READERS for kind in kinds)
                 self.encoders[name] = words if static else registry.get_tuple_encoder(*kinds)
 

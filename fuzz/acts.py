@@ -22,7 +22,7 @@ from fuzz.model import (
     Refused,
     holdout,
 )
-from tests.world import HOUR, predicted
+from tests.world import HOUR, marks, predicted
 from trainer.protocol import ETHER, Phase, Rule, Terms, Windows, seal_hash
 
 HUGE = 2**256 - 1
@@ -47,8 +47,10 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
     {"samples": 0},
     {"samples": 33},
     {"threshold": 0},
+    {"over": 1},
     {"threshold": 10_000},
     {"threshold": HUGE},
+    {"input_bits": 0},
     {"input_bits": 3},
     {"input_bits": 16},
     {"classes": 1},
@@ -58,8 +60,8 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
     {"sample_bytes": HUGE},
     {"model_bytes": 0},
     {"model_bytes": 126_977},
-    {"model_bytes": 126_976},
-    {"groups": 1000, "holdout": 256, "model_bytes": 122_700},
+    {"samples": 1, "sample_bytes": 1, "threshold": 1, "model_bytes": 126_976},
+    {"groups": 1000, "holdout": 256, "samples": 1, "sample_bytes": 1, "threshold": 1, "model_bytes": 121_856},
     {"engine": "0x" + "22" * 20},
     *({name: HOUR - 1} for name in ("commit", "reveal", "claim", "unseal", "audit", "nominate")),
     *({name: 365 * 24 * HOUR + 1} for name in ("commit", "reveal", "claim", "unseal", "audit", "nominate")),
@@ -68,9 +70,38 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
     {"groups": 1000, "holdout": 60, "reveal": 2 * HOUR - 1},
     {"groups": 3, "holdout": 4},
 )
-"""Changes of good terms, each against one bound."""
+"""Changes of good terms, each against one bound; `over` is a threshold that many above all there are."""
+WIDEST = {"groups": 257, "holdout": 256, "reveal": HOUR + HOUR * 256 // 60}
+GOOD_EDGES: tuple[dict[str, Any], ...] = (
+    *({name: amount} for name in ("reward", "poster_bond", "trainer_bond") for amount in (1, 2**128 - 1)),
+    *({"seal_fee": fee} for fee in (0, 2**128 - 1)),
+    {"rule": Rule.BEST},
+    {"rule": Rule.FIRST, "over": 0},
+    {"groups": 2**20},
+    {"groups": 2, "holdout": 1, "over": 0},
+    WIDEST,
+    WIDEST | {"samples": 32, "over": 0},
+    {"samples": 1, "over": 0},
+    {"samples": 32, "over": 0},
+    {"threshold": 1},
+    {"over": 0},
+    *({"input_bits": bits} for bits in (1, 2, 4, 8)),
+    *({"classes": classes} for classes in (2, 128, 129, 255, 256)),
+    {"samples": 1, "threshold": 1, "sample_bytes": 1, "model_bytes": 126_975},
+    {"samples": 1, "threshold": 1, "sample_bytes": 126_975, "model_bytes": 1},
+    {"samples": 32, "sample_bytes": 3967, "model_bytes": 32},
+    WIDEST | {"samples": 1, "threshold": 1, "sample_bytes": 1, "model_bytes": 121_855},
+    *({name: HOUR} for name in ("commit", "claim", "unseal", "audit", "nominate")),
+    *({name: 365 * 24 * HOUR} for name in ("commit", "reveal", "claim", "unseal", "audit", "nominate")),
+    {"groups": 100, "holdout": 60, "reveal": 2 * HOUR},
+    {"groups": 100, "holdout": 61, "reveal": 2 * HOUR + HOUR // 60},
+    {"full_audit": False},
+    {"full_audit": True},
+)
+"""Changes that leave good terms good, each at a bound."""
 
-BAD_MODELS = (b"R\0", b"X\0", b"X\3", b"M", b"M" * 65)
+BAD_MODELS = ("reverts", "burns all gas", "kind", "short", "long", "sample bytes", "input bits")
+"""Ways for a model to be bad, see `bad_model`."""
 REVEAL_FLAWS = ("salt", "labels", "lane", "class", "samples", "length", "index", "proof", "short")
 UNSEAL_FLAWS = ("salt", "model", "few", "many", "lane", "class", "low", "thief")
 AUDIT_FLAWS = ("slot", "group", "mask", "nothing", "predictions", "model", "length", "samples", "gas")
@@ -80,9 +111,35 @@ def word(classes: list[int] | bytes) -> bytes:
     return bytes(classes).ljust(32, b"\0")
 
 
-def truth(data: Data, life: Life, model: bytes, held_out: list[int]) -> list[bytes]:
+def truth(data: Data, model: bytes, held_out: list[int]) -> list[bytes]:
     """What the engine will find, a word a slot."""
-    return [word([predicted(model, b) for b in data.groups[i].samples]) for i in held_out]
+    groups = [marks(data.groups[i].samples, data.width) for i in held_out]
+    return [word([predicted(model, b, data.steps) for b in group]) for group in groups]
+
+
+def fitted(terms: Terms, quality: int, kind: bytes = b"M") -> bytes:
+    """A model that `StepEngine` takes under these terms, wrong on samples whose three bits are below 0 to 8."""
+    bits = (8, 4, 2, 1).index(terms.input_bits)
+    return kind + bytes([quality | (terms.sample_bytes - 1) % 4 << 4 | bits << 6])
+
+
+def bad_model(terms: Terms, what: str) -> bytes:
+    """A model that the engine refuses, or that breaks it."""
+    good = fitted(terms, 0)
+    return {
+        "reverts": b"R" + good[1:],
+        "burns all gas": b"G" + good[1:],
+        "kind": b"X" + good[1:],
+        "short": b"M",
+        "long": b"M" * 65,
+        "sample bytes": bytes([good[0], good[1] ^ 16]),
+        "input bits": bytes([good[0], good[1] ^ 64]),
+    }[what]
+
+
+def stray(rng: Random) -> int:
+    """A wei that a call was not asked for, now and then."""
+    return int(rng.random() < 0.05)
 
 
 def act(method: Any) -> Any:
@@ -126,9 +183,10 @@ class Acts(Game):
 
     # ── poster ──
 
-    def good_terms(self, rng: Random) -> Terms:
-        data = rng.choice(list(self.table.data.values()))
-        samples = len(data.groups[0].samples)
+    def good_terms(self, rng: Random, data: Data | None = None) -> Terms:
+        if data is None:
+            data = rng.choice([data for data in self.table.data.values() if data is not self.table.large])
+        samples, classes = data.samples, data.steps.base + 4
         total = samples * data.holdout
         return Terms(
             token=rng.choice((ETHER, ETHER, *self.coins)),
@@ -142,11 +200,11 @@ class Acts(Game):
             groups=len(data.groups),
             holdout=data.holdout,
             samples=samples,
-            sample_bytes=1,
+            sample_bytes=data.width,
             input_bits=rng.choice((1, 2, 4, 8)),
-            classes=rng.choice((4, 4, 4, 4, 4, 4, 5)),
+            classes=rng.choice((classes,) * 6 + (classes + 1,)),
             model_bytes=rng.choice((2, 64)),
-            engine=self.engine,
+            engine=self.table.engines[data.steps],
             full_audit=rng.random() < 0.5,
             windows=Windows(
                 reveal=rng.choice((HOUR + HOUR * data.holdout // 60, 3 * HOUR)),
@@ -157,16 +215,19 @@ class Acts(Game):
             ),
         )
 
-    def bad_terms(self, rng: Random, change: dict[str, Any] | None = None) -> Terms:
-        terms, changes = self.good_terms(rng), dict(rng.choice(BAD_TERMS) if change is None else change)
+    def changed_terms(self, rng: Random, change: dict[str, Any]) -> Terms:
+        """Good terms with a change from the lists above."""
+        terms, changes = self.good_terms(rng), dict(change)
         windows = {name: changes.pop(name) for name in list(changes) if hasattr(terms.windows, name)}
-        return replace(terms, windows=replace(terms.windows, **windows), **changes)
+        over = changes.pop("over", None)
+        terms = replace(terms, windows=replace(terms.windows, **windows), **changes)
+        return terms if over is None else replace(terms, threshold=terms.holdout * terms.samples + over)
 
     @act
     def post(self, rng: Random, terms: Terms | None = None, poster: str | None = None) -> Life | None:
         exact = terms is not None
         if terms is None:
-            terms = self.bad_terms(rng) if rng.random() < 0.5 else self.good_terms(rng)
+            terms = self.changed_terms(rng, rng.choice(BAD_TERMS)) if rng.random() < 0.5 else self.good_terms(rng)
         value = terms.reward + terms.poster_bond if terms.token == ETHER else 0
         if not exact and rng.random() < 0.1:
             value = max(0, value + rng.choice((-1, 1)))
@@ -176,15 +237,24 @@ class Acts(Game):
         return None if isinstance(answer, Refused) else self.model.lives[answer]
 
     @act
+    def edge(self, rng: Random, change: dict[str, Any] | None = None) -> Life | None:
+        """Terms at a bound, taken and taken back: there is no data set to go on with."""
+        terms = self.changed_terms(rng, rng.choice(GOOD_EDGES) if change is None else change)
+        life = self.post(rng, terms)
+        if life is not None:
+            self.call("cancel", life.id, sender=life.poster)
+        return life
+
+    @act
     def cancel(self, rng: Random) -> None:
         id = self.pick(rng, Phase.POSTED)
         life = self.life(id)
         sender = life.poster if life and rng.random() < 0.6 else self.anyone(rng)
-        self.call("cancel", id, sender=sender, value=rng.choice((0,) * 9 + (1,)))
+        self.call("cancel", id, sender=sender, value=stray(rng))
 
     @act
     def draw(self, rng: Random) -> None:
-        self.call("draw", self.pick(rng, Phase.DRAW), sender=self.anyone(rng))
+        self.call("draw", self.pick(rng, Phase.DRAW), sender=self.anyone(rng), value=stray(rng))
 
     @act
     def reveal(self, rng: Random) -> None:
@@ -198,9 +268,11 @@ class Acts(Game):
         flaw = rng.choice(
             ("",) * 6 + ("salt", "labels", "lane", "class", "samples", "length", "index", "proof", "short")
         )
-        self.show(rng, life, index, flaw)
+        self.show(rng, life, index, flaw, value=stray(rng))
 
-    def show(self, rng: Random, life: Life, index: int, flaw: str = "", sender: str | None = None) -> Any:
+    def show(
+        self, rng: Random, life: Life, index: int, flaw: str = "", sender: str | None = None, value: int = 0
+    ) -> Any:
         """Reveal a group, with a flaw."""
         data = self.data(life)
         group = data.groups[index]
@@ -226,7 +298,7 @@ class Acts(Game):
         elif flaw == "short":
             proof = rng.choice((proof[:-1], [*proof, proof[0]], []))
         args = (life.id, index, salt, labels, proof, samples)
-        return self.call("reveal", *args, sender=sender or self.anyone(rng))
+        return self.call("reveal", *args, sender=sender or self.anyone(rng), value=value)
 
     # ── trainer ──
 
@@ -239,7 +311,7 @@ class Acts(Game):
         """Commit a model, or something that is none."""
         life = self.life(id)
         if model is None:
-            model = rng.choice((b"M\0", b"M\1", b"M\4", bytes([77, rng.randrange(9)]), *BAD_MODELS))
+            model = b"M\0" if life is None else self.some_model(rng, life.terms)
         salt = keccak(b"%d %s" % (id % 2**64, trainer.encode()))
         seal = seal_hash(
             chain_id=self.chain.chain_id, market=self.market, challenge=id, trainer=trainer, model=model, salt=salt
@@ -263,13 +335,25 @@ class Acts(Game):
             self.witness.secrets[salt] = id, trainer
         return answer
 
+    def some_model(self, rng: Random, terms: Terms) -> bytes:
+        """A good model or a bad one."""
+        if rng.random() < 0.5:
+            return fitted(terms, rng.choice((0, 1, 4, rng.randrange(9))))
+        return bad_model(terms, rng.choice(BAD_MODELS))
+
     def score(self, life: Life, trainer: str) -> int:
         """Right answers of a trainer's model on the hold-out."""
         model, _ = self.secrets[life.id, trainer]
         if len(model) != 2:
             return 0
-        groups = [self.data(life).groups[i] for i in self.held_out(life)]
-        return sum(predicted(model, b) == b & 3 for g in groups for b in g.samples)
+        return self.right(life, model)
+
+    def right(self, life: Life, model: bytes) -> int:
+        """Right answers of a model on the hold-out."""
+        data, held_out = self.data(life), self.held_out(life)
+        labels = [data.groups[i].labels for i in held_out]
+        words = truth(data, model, held_out)
+        return sum(w[i] == of[i] for w, of in zip(words, labels, strict=True) for i in range(data.samples))
 
     @act
     def claim(self, rng: Random) -> None:
@@ -286,7 +370,7 @@ class Acts(Game):
         if (id, sender) in self.secrets and life.key != bytes(32):
             honest = self.score(life, sender)
             scores += [honest, honest, honest, honest + 1]
-        self.call("claim", id, rng.choice(scores), sender=sender)
+        self.call("claim", id, rng.choice(scores), sender=sender, value=stray(rng))
 
     @act
     def unseal(self, rng: Random) -> None:
@@ -299,15 +383,16 @@ class Acts(Game):
         trainer = rng.choice(sealed)
         if life.candidate is not None and rng.random() < 0.9:
             trainer = life.seals[life.candidate].trainer
-        self.open(rng, life, trainer, rng.choice(("", "", "", "lie", "labels", *UNSEAL_FLAWS)))
+        flaw = rng.choice(("", "", "", "lie", "labels", *UNSEAL_FLAWS))
+        self.open(rng, life, trainer, flaw, value=stray(rng))
 
-    def open(self, rng: Random, life: Life, trainer: str, flaw: str = "") -> Any:
+    def open(self, rng: Random, life: Life, trainer: str, flaw: str = "", value: int = 0) -> Any:
         """Unseal a trainer's model, with a flaw or a lie."""
         model, salt = self.secrets[life.id, trainer]
         data, held_out = self.data(life), self.held_out(life)
-        words = truth(data, life, model if len(model) == 2 else b"M\0", held_out)
+        words = truth(data, model if len(model) == 2 else b"M\0", held_out)
         labels = [data.groups[i].labels for i in held_out]
-        sender, samples = trainer, life.terms.samples
+        sender, samples, base = trainer, life.terms.samples, data.steps.base
         slot, i = rng.randrange(len(words)), rng.randrange(samples)
         if flaw == "salt":
             salt = keccak(salt)
@@ -322,17 +407,17 @@ class Acts(Game):
         elif flaw == "class":
             words[slot] = words[slot][:i] + bytes([life.terms.classes]) + words[slot][i + 1 :]
         elif flaw == "low":
-            words = [word([(c + 1) % 4 for c in w[:samples]]) for w in labels]
+            words = [word([base + (c - base + 1) % 4 for c in w[:samples]]) for w in labels]
         elif flaw == "labels":
             words = labels
         elif flaw == "lie":
             # one wrong answer made right, or a right one made wrong
             wrong = [(s, j) for s, w in enumerate(words) for j in range(samples) if w[j] != labels[s][j]]
             slot, i = rng.choice(wrong) if wrong else (slot, i)
-            words[slot] = words[slot][:i] + bytes([(words[slot][i] - 1) % 4]) + words[slot][i + 1 :]
+            words[slot] = words[slot][:i] + bytes([base + (words[slot][i] - base - 1) % 4]) + words[slot][i + 1 :]
         elif flaw == "thief":
             sender = self.anyone(rng)
-        return self.call("unseal", life.id, salt, words, model, sender=sender)
+        return self.call("unseal", life.id, salt, words, model, sender=sender, value=value)
 
     # ── anyone ──
 
@@ -346,14 +431,24 @@ class Acts(Game):
         flaw = rng.choice(("",) * 6 + AUDIT_FLAWS)
         full = (1 << life.terms.samples) - 1
         mask = rng.choice((full, full, 1 << rng.randrange(life.terms.samples), rng.randrange(full + 1)))
-        self.execute(rng, life, rng.randrange(life.terms.holdout), mask, flaw)
+        self.execute(rng, life, rng.randrange(life.terms.holdout), mask, flaw, value=stray(rng))
 
-    def execute(self, rng: Random, life: Life, slot: int, mask: int, flaw: str = "", sender: str | None = None) -> Any:
-        """Audit some samples of a group, perhaps of more groups with it, with a flaw."""
+    def execute(
+        self,
+        rng: Random,
+        life: Life,
+        slot: int,
+        mask: int,
+        flaw: str = "",
+        sender: str | None = None,
+        value: int = 0,
+        alone: bool = False,
+    ) -> Any:
+        """Audit some samples of a group, perhaps of more groups with it unless `alone`, with a flaw."""
         assert life.model is not None
         count, predictions, model, gas = life.terms.samples, list(life.predictions), life.model, None
         slots = [slot]
-        if rng.random() < 0.3:
+        if not alone and rng.random() < 0.3:
             slots += rng.choices(range(life.terms.holdout), k=rng.randrange(1, 8))
             for k in range(1, len(slots)):
                 mask |= rng.randrange(1, 1 << count) << k * count
@@ -377,18 +472,18 @@ class Acts(Game):
         payload = model + b"".join(data)
         length = rng.choice((len(payload) + 1, HUGE)) if flaw == "length" else len(model)
         args = (life.id, slots, mask, predictions, length, payload)
-        return self.call("audit", *args, sender=sender or self.anyone(rng), gas=gas)
+        return self.call("audit", *args, sender=sender or self.anyone(rng), value=value, gas=gas)
 
     @act
     def nominate(self, rng: Random) -> None:
         id = self.pick(rng, Phase.NOMINATE)
         life = self.life(id)
         seals = [HUGE, len(life.seals) if life else 0, *(range(len(life.seals)) if life else ())]
-        self.call("nominate", id, rng.choice(seals), sender=self.anyone(rng))
+        self.call("nominate", id, rng.choice(seals), sender=self.anyone(rng), value=stray(rng))
 
     @act
     def settle(self, rng: Random) -> None:
-        self.call("settle", self.pick(rng, Phase.SETTLE), sender=self.anyone(rng), value=rng.choice((0,) * 9 + (1,)))
+        self.call("settle", self.pick(rng, Phase.SETTLE), sender=self.anyone(rng), value=stray(rng))
 
     @act
     def release(self, rng: Random) -> None:
@@ -396,14 +491,14 @@ class Acts(Game):
         id = self.pick(rng, *late)
         life = self.life(id)
         seals = [HUGE, *(range(len(life.seals) + 1) if life else ())]
-        self.call("release", id, rng.choice(seals), sender=self.anyone(rng))
+        self.call("release", id, rng.choice(seals), sender=self.anyone(rng), value=stray(rng))
 
     @act
     def withdraw(self, rng: Random) -> None:
         rich = [key for key, amount in self.model.credit.items() if amount]
         token, owner = rng.choice(rich) if rich and rng.random() < 0.8 else (ETHER, self.anyone(rng))
         to = rng.choice((owner, owner, self.anyone(rng), self.proxy, ETHER, self.market))
-        self.call("withdraw", token, to, sender=owner)
+        self.call("withdraw", token, to, sender=owner, value=stray(rng))
 
     @act
     def give(self, rng: Random) -> None:
@@ -421,19 +516,34 @@ class Acts(Game):
         """The account that is a contract decides what to do with ether."""
         self.behave(rng.choice((PAYEE_TAKES, PAYEE_REFUSES, PAYEE_CALLS, PAYEE_TRIES)), self.callback(rng))
 
-    def callback(self, rng: Random) -> bytes:
-        """A call of the market that may well be due."""
-        id = self.pick(rng, Phase.DRAW, Phase.SETTLE)
-        name, args = rng.choice(
-            (
-                ("draw", (id,)),
-                ("settle", (id,)),
-                ("release", (id, 0)),
-                ("withdraw", (rng.choice(self.tokens), self.proxy)),
-                ("credit", (ETHER, self.proxy)),
-            )
-        )
-        return self.table.market.call(name, args)
+    def callback(self, rng: Random, name: str = "") -> bytes:
+        """A call of the market that may well be due, or a look at it: no function is left out."""
+        id, empty, token = self.pick(rng, Phase.POSTED, Phase.DRAW, Phase.SETTLE), bytes(32), rng.choice(self.tokens)
+        calls: dict[str, tuple[Any, ...]] = {
+            "post": (self.good_terms(rng).as_tuple(),),
+            "cancel": (id,),
+            "draw": (id,),
+            "commit": (id, b"\1" * 32),
+            "reveal": (id, 0, empty, empty, [], b""),
+            "claim": (id, 1),
+            "unseal": (id, empty, [], b""),
+            "audit": (id, [0], 1, [], 0, b""),
+            "nominate": (id, 0),
+            "settle": (id,),
+            "release": (id, 0),
+            "withdraw": (token, self.proxy),
+            **dict.fromkeys(("escrowed", "credited", "burned"), (token,)),
+            **dict.fromkeys(("terms_of", "challenge", "clock_of"), (id,)),
+            **dict.fromkeys(("seals", "holdout", "slot_of", "is_holdout"), (id, 0)),
+            "seal_of": (id, self.proxy),
+            "credit": (token, self.proxy),
+            "challenges": (),
+            "is_engine": (self.proxy,),
+            "executed": (id, 0, 0),
+        }
+        assert {*calls, "MIN_WINDOW"} == set(self.table.market.selectors), "a function nobody calls back"
+        name = name or rng.choice(list(calls))
+        return self.table.market.call(name, calls[name])
 
     # ── time ──
 

@@ -98,7 +98,7 @@ def run(minutes: float, seeds: list[int]) -> tuple[Reached, list[dict[str, Any]]
 
 def show(total: Reached) -> None:
     """Counts, one kind a paragraph."""
-    for what in ("rules", "calls", "phases", "transitions", "company", "manners", "outcomes", "events", "refusals"):
+    for what in ("rules", "calls", "phases", "transitions", "situations", "manners", "outcomes", "events", "refusals"):
         counts = getattr(total, what)
         print(f"\n{what}: {sum(counts.values()):,}")
         for name, count in counts.most_common():

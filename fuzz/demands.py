@@ -8,7 +8,7 @@ OUTCOMES = {o.name for o in Outcome} - {"CANCELLED"}
 PHASES = {p.name for p in Phase}
 CALLS = {*ACTS[:12], "force"}
 MANNERS = {*(f"token {flaw}" for flaw in (0, *FLAWS)), *(f"payee {mode}" for mode in range(4))}
-RULES = {*ACTS, "lead", "compete", "dispute", "no_show", "meet", "probe"}
+RULES = {*ACTS, "lead", "compete", "dispute", "no_show", "meet", "overreach", "crowd", "edge", "probe"}
 TRANSITIONS = {
     "→ POSTED",
     *("POSTED → DRAW", "POSTED → CLOSED", "DRAW → COMMIT", "DRAW → SETTLE", "COMMIT → REVEAL", "COMMIT → SETTLE"),
@@ -20,6 +20,12 @@ EVENTS = {
     "Posted", "Cancelled", "Drawn", "Committed", "Revealed", "HoldoutComplete", "Claimed", "Unsealed", "Audited",
     "Fraud", "Defaulted", "Nominated", "Released", "Settled", "Credited", "Burned", "Withdrawn",
 }  # fmt: skip
+SITUATIONS = {
+    "two tokens at once", "two engines at once", "an engine out of gas", "an honest model below the threshold",
+    "more right answers than a byte counts", "more seals than four bits count",
+    *(f"ether with {call}" for call in CALLS - {"force", "post", "commit"}),
+}  # fmt: skip
+"""What an example meets that is neither call nor event."""
 REFUSALS = {
     *(f"terms: {cause}" for cause in (
         "token has no code", "reward is zero", "poster bond is zero", "trainer bond is zero", "amount over 2**128 - 1",
@@ -47,7 +53,9 @@ REFUSALS = {
         "no group", "no such slot", "no such sample", "nothing new to execute", "not the predictions", "not the model",
         "not the samples",
     )),
-    *(f"engine: {cause}" for cause in ("wrong length", "not a model", "classes", "broken")),
+    *(f"engine: {cause}" for cause in (
+        "wrong length", "not a model", "sample bytes", "input bits", "classes", "broken",
+    )),
     "nominate: no standing claim", "nominate: not better",
     "release: no bond", "release: too early", "release: the claim stands",
     *(f"ledger: {cause}" for cause in (

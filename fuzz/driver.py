@@ -18,15 +18,23 @@ from fuzz.abi import Abi, reason
 from fuzz.backends import HISTORY, HISTORY_CODE, Backend, Boa, Done, Revm, block_hash, chosen, remembered, revm
 from fuzz.model import PAYEE_TAKES, Coin, Life, Market, Refused, Surroundings
 from fuzz.witness import Call, Witness
-from tests.world import HOUR, MOCKS, TRAINERS, Site, build_site, data_set, predicted
+from tests.world import HIGH_STEPS, HOUR, MOCKS, STEPS, TRAINERS, Site, Steps, build_site, data_set, predicted
 from trainer import merkle, split
 from trainer.chain import compile_contract
 from trainer.protocol import ETHER, Outcome, Phase, Terms
 
 WEALTH = 10**42
 FOREVER = 2**256 - 1
-SHAPES = ((6, 2, 5), (3, 1, 2), (4, 3, 1), (5, 2, 32), (9, 4, 3))
-"""Groups, hold-out, samples of the data sets in play."""
+SHAPES = (
+    (6, 2, 5, 1, STEPS),
+    (3, 1, 2, 2, HIGH_STEPS),
+    (4, 3, 1, 3, STEPS),
+    (5, 2, 32, 3, HIGH_STEPS),
+    (9, 4, 3, 2, STEPS),
+)
+"""Groups, hold-out, samples, bytes of a sample and engine of the data sets in play."""
+LARGE = (40, 20, 13, 2, STEPS)
+"""One whose right answers, slots and groups do not fit into a byte and four bits: dear, and so rare."""
 PEOPLE = ("poster", "auditor", "stranger", *TRAINERS)
 PROXY = "proxy"
 """An account that is a contract, and may refuse ether or call back when it gets any."""
@@ -36,8 +44,9 @@ ACTORS = (*PEOPLE, PROXY)
 class Data:
     """A committed data set."""
 
-    def __init__(self, groups: int, holdout: int, samples: int) -> None:
-        self.groups, self.holdout = data_set(groups, samples), holdout
+    def __init__(self, groups: int, holdout: int, samples: int, width: int, steps: Steps) -> None:
+        self.groups, self.holdout = data_set(groups, samples, width, steps.base), holdout
+        self.samples, self.width, self.steps = samples, width, steps
         self.tree = merkle.Tree([g.leaf for g in self.groups])
         self.root, self.proof = self.tree.root, self.tree.proof
 
@@ -51,7 +60,7 @@ class Reached:
     refusals: Counter[str] = field(default_factory=Counter)
     phases: Counter[str] = field(default_factory=Counter)
     transitions: Counter[str] = field(default_factory=Counter)
-    company: Counter[str] = field(default_factory=Counter)
+    situations: Counter[str] = field(default_factory=Counter)
     manners: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
@@ -71,7 +80,7 @@ class Reached:
     @property
     def goals(self) -> Counter[str]:
         """Outcomes and events, and what else an example may be there to reach."""
-        return self.outcomes + self.events + self.company
+        return self.outcomes + self.events + self.situations
 
     @property
     def market_calls(self) -> int:
@@ -86,6 +95,8 @@ REACHED = Reached()
 class Table:
     """What is deployed once: the site, its interfaces, the data sets by root, a contract that forces ether.
 
+    large: the data set of shape `LARGE`, which is among the others.
+    engines: the two engines' addresses.
     slots: what the deployment wrote, by address.
     """
 
@@ -95,6 +106,8 @@ class Table:
     token: Abi
     proxy: Abi
     data: dict[bytes, Data]
+    large: Data
+    engines: dict[Steps, str]
     forcer: Any
     slots: dict[str, Sequence[int]]
 
@@ -119,19 +132,22 @@ def table() -> Table:
             forcer = compile_contract(MOCKS / "Forcer.vy")
             assert forcer.compiler_data.bytecode
     # titanoboa would dump the whole storage of a contract it knows at every revert
-    for contract in (site.market, site.engine, site.actor, *tokens):
+    contracts = (site.market, site.engine, site.other, site.actor, *tokens)
+    for contract in contracts:
         site.chain.env._contracts.pop(contract.address.canonical_address)
     trace = site.chain.env.sstore_trace
-    holders = [*owners, HISTORY, *(contract.address for contract in (site.market, site.engine, site.actor, *tokens))]
+    holders = [*owners, HISTORY, *(contract.address for contract in contracts)]
     slots = {str(a).lower(): tuple(trace.get(Address(a), ())) for a in holders}
-    data = {d.root: d for d in (Data(*shape) for shape in SHAPES)}
+    *small, large = (Data(*shape) for shape in (*SHAPES, LARGE))
     return Table(
         site=site,
         tokens=(tokens[0].address.lower(), tokens[1].address.lower()),
         market=Abi(site.market),
         token=Abi(site.token),
         proxy=Abi(site.actor),
-        data=data,
+        data={data.root: data for data in (*small, large)},
+        large=large,
+        engines={STEPS: site.engine.address.lower(), HIGH_STEPS: site.other.address.lower()},
         forcer=forcer,
         slots=slots,
     )
@@ -154,12 +170,23 @@ def fault(model: bytes, terms: Terms) -> str | None:
         return "engine: wrong length"
     if model[:1] not in b"MRG":
         return "engine: not a model"
-    return None if terms.classes == 4 else "engine: classes"
+    if (model[1] >> 4 & 3) + 1 != terms.sample_bytes:
+        return "engine: sample bytes"
+    if 8 >> (model[1] >> 6) != terms.input_bits:
+        return "engine: input bits"
+    return None if terms.classes == steps_of(terms).base + 4 else "engine: classes"
 
 
-def classify(model: bytes, sample: int) -> int | None:
-    """What `StepEngine` predicts; None where it reverts."""
-    return predicted(model, sample) if model[:1] == b"M" else None
+def steps_of(terms: Terms) -> Steps:
+    """The engine that these terms name."""
+    return next(steps for steps, address in table().engines.items() if address == terms.engine.lower())
+
+
+def classify(model: bytes, sample: bytes, terms: Terms) -> int | str:
+    """What `StepEngine` predicts, or why it reverts: without a reason where it runs out of gas."""
+    if model[:1] == b"M":
+        return predicted(model, sample[-1], steps_of(terms))
+    return "engine: broken" if model[:1] == b"R" else ""
 
 
 class Game:
@@ -169,7 +196,7 @@ class Game:
         self.table, self.backend, self.note = table(), backend, note
         site = self.table.site
         self.chain = site.chain
-        self.market, self.engine, self.proxy = (x.address.lower() for x in (site.market, site.engine, site.actor))
+        self.market, self.proxy = (x.address.lower() for x in (site.market, site.actor))
         self.coins = self.table.tokens
         self.tokens = (ETHER, *self.coins)
         self.emitter = bytes.fromhex(self.market[2:])
@@ -179,7 +206,7 @@ class Game:
             market=self.market,
             chain_id=self.chain.chain_id,
             min_window=HOUR,
-            engines={self.engine},
+            engines=set(self.table.engines.values()),
             tokens=set(self.coins),
             block_hash=block_hash,
             data=self.table.data,
@@ -187,7 +214,7 @@ class Game:
             classify=classify,
         )
         self.model = Market(around, self.chain.now, self.chain.block)
-        self.witness = Witness()
+        self.witness = Witness({address: steps for steps, address in self.table.engines.items()})
         self.secrets: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self.forced = self.model.forced
         self.seen: dict[int, str] = {}
@@ -259,6 +286,10 @@ class Game:
         assert got == expected, f"answer of {name}: market {got!r}, rules {expected!r}"
         if isinstance(answer, Refused):
             REACHED.refusals[answer.reason] += 1
+            if value and name not in self.table.market.payable:
+                REACHED.situations[f"ether with {name}"] += 1
+            elif name == "audit" and not answer.reason:
+                REACHED.situations["an engine out of gas"] += 1
             if name not in ("post", "withdraw") and args[0] < len(self.model.lives):
                 self.check_clock(self.model.lives[args[0]])
             return answer
@@ -307,8 +338,15 @@ class Game:
                 # a comparison of the slot: it can go wrong at the border
                 if slot in (0, life.terms.holdout - 1, life.terms.holdout):
                     assert self.read("is_holdout", life.id, g) == [slot < life.terms.holdout], "split: hold-out"
-        if any(other.phase != Phase.CLOSED and other.terms.token != token for other in self.model.lives):
-            REACHED.company["two tokens at once"] += 1
+        others = [other.terms for other in self.model.lives if other.phase != Phase.CLOSED]
+        if any(other.token != token for other in others):
+            REACHED.situations["two tokens at once"] += 1
+        if any(other.engine != life.terms.engine for other in others):
+            REACHED.situations["two engines at once"] += 1
+        if len(life.seals) > 16:
+            REACHED.situations["more seals than four bits count"] += 1
+        if any(event[0] == "Unsealed" and event[3] > 255 for event in events):
+            REACHED.situations["more right answers than a byte counts"] += 1
         if name == "post":
             assert self.read("terms_of", life.id) == flat(life.terms.as_tuple())
         self.check_state(life.id)
@@ -442,7 +480,17 @@ class Game:
             why = reason(done.output)
             late = why == "market: wrong phase"
             assert late == (allowed[name] != life.phase), f"one phase: {name} in {life.phase!r}: {why!r}"
+        self.refuse_ether()
         self.check_state(life.id)
+
+    def refuse_ether(self) -> None:
+        """No call but two takes ether, and nothing does that is no call."""
+        abi = self.table.market
+        calls = {name: selector + bytes(256) for name, selector in abi.selectors.items() if name not in abi.payable}
+        for name, data in {**calls, "nothing": b""}.items():
+            done = self.backend.call(self.market, data, self.who["stranger"], 1)
+            assert done.failed, f"stray ether: {name} took it"
+            assert not done.output, f"stray ether: {name} looked at more than the ether"
 
     # ── exit ──
 

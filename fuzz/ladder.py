@@ -48,6 +48,10 @@ class PostingMachine(RuleBasedStateMachine):
     def force(self, rng: Random) -> None:
         self.game.give(rng)
 
+    @rule(rng=randoms)
+    def edge(self, rng: Random) -> None:
+        self.game.edge(rng)
+
     @precondition(some_life)
     @rule(rng=randoms)
     def probe(self, rng: Random) -> None:
@@ -138,6 +142,10 @@ class DisputingMachine(NoShowMachine):
     @rule(rng=randoms)
     def dispute(self, rng: Random) -> None:
         self.game.dispute(rng)
+
+    @rule(rng=randoms)
+    def overreach(self, rng: Random) -> None:
+        self.game.overreach(rng)
 
     @rule(rng=randoms)
     def lead_a_life(self, rng: Random) -> None:

@@ -5,11 +5,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 
-from fuzz.acts import ACTS, AUDIT_FLAWS, BAD_MODELS, HUGE, REVEAL_FLAWS, UNSEAL_FLAWS, Acts, act
-from fuzz.driver import PROXY, REACHED, backend
-from fuzz.model import BLOCKS, FLAWS, PAYEE_CALLS, PAYEE_REFUSES, PAYEE_TAKES, PAYEE_TRIES, Life
+from fuzz.acts import (
+    ACTS,
+    AUDIT_FLAWS,
+    BAD_MODELS,
+    BAD_TERMS,
+    GOOD_EDGES,
+    HUGE,
+    REVEAL_FLAWS,
+    UNSEAL_FLAWS,
+    Acts,
+    act,
+    bad_model,
+    fitted,
+)
+from fuzz.driver import PROXY, REACHED, Data, backend
+from fuzz.model import BLOCKS, CALLS_BACK, FLAWS, PAYEE_CALLS, PAYEE_REFUSES, PAYEE_TAKES, PAYEE_TRIES, Life, Refused
 from tests.world import TRAINERS
-from trainer.protocol import ETHER, SEED_DELAY, Phase, Rule
+from trainer.protocol import ETHER, SEED_DELAY, Phase, Rule, Terms
 
 
 class Lives(Acts):
@@ -31,8 +44,8 @@ class Lives(Acts):
             return
         trainers = rng.sample([self.who[t] for t in (*TRAINERS, PROXY)], rng.choice((0, 1, 2, 3, 3, 4, 4)))
         for trainer in trainers:
-            good = bytes([77, rng.randrange(7)])
-            self.seal(rng, life.id, trainer, model=good if rng.random() < 0.8 else rng.choice(BAD_MODELS))
+            good, bad = fitted(life.terms, rng.randrange(7)), bad_model(life.terms, rng.choice(BAD_MODELS))
+            self.seal(rng, life.id, trainer, model=good if rng.random() < 0.8 else bad)
             if rng.random() < 0.2:
                 self.meddle(rng, life)
         self.noise(rng)
@@ -55,17 +68,22 @@ class Lives(Acts):
             if rng.random() < 0.5:
                 self.call("withdraw", token, owner, sender=owner)
 
+    def plain_terms(self, rng: Random, data: Data | None = None) -> Terms:
+        """Terms that one right answer satisfies, and that have the classes of the engine."""
+        terms = self.good_terms(rng, data)
+        return replace(terms, threshold=1, classes=self.table.data[terms.root].steps.base + 4)
+
     @act
     def compete(self, rng: Random, lie: bool = False) -> None:
         """A life in which all are on time, up to anywhere: honest, or with bad models passed off as perfect ones."""
-        life = self.post(rng, replace(self.good_terms(rng), threshold=1, classes=4))
+        life = self.post(rng, self.plain_terms(rng))
         if life is None:
             return
         anyone, left = self.anyone(rng), rng.randrange(1, 12)
         self.mine(SEED_DELAY + 1)
         self.call("draw", life.id, sender=anyone)
         for trainer in rng.sample([self.who[t] for t in (*TRAINERS, PROXY)], rng.choice((1, 2, 3))):
-            self.seal(rng, life.id, trainer, model=bytes([77, 7 if lie else rng.randrange(4)]))
+            self.seal(rng, life.id, trainer, model=fitted(life.terms, 7 if lie else rng.randrange(4)))
         while left and life.phase not in (Phase.SETTLE, Phase.CLOSED):
             left, phase = left - 1, life.phase
             if phase == Phase.REVEAL:
@@ -118,6 +136,77 @@ class Lives(Acts):
                 if life is not None:
                     self.seal(rng, life.id, self.who[name])
 
+    @act
+    def overreach(self, rng: Random) -> None:
+        """The only trainer claims the threshold, shows honestly that he is below it, and nobody stands in his way."""
+        plain = self.plain_terms(rng)
+        life = self.post(rng, replace(plain, threshold=rng.randrange(1, plain.holdout * plain.samples + 1)))
+        if life is None:
+            return
+        self.mine(SEED_DELAY + 1)
+        self.call("draw", life.id, sender=life.poster)
+        models = [fitted(life.terms, q) for q in range(9)]
+        model = max(
+            (m for m in models if self.right(life, m) < life.terms.threshold), key=lambda m: self.right(life, m)
+        )
+        trainer = self.anyone(rng)
+        if isinstance(self.seal(rng, life.id, trainer, model=model), Refused):
+            return  # a token that does not pay
+        self.to_edge(life, 0)
+        for index in self.held_out(life):
+            self.show(rng, life, index)
+        self.call("claim", life.id, life.terms.threshold, sender=trainer)
+        self.to_edge(life, 0)
+        if life.phase == Phase.UNSEAL and isinstance(self.open(rng, life, trainer), Refused):
+            REACHED.situations["an honest model below the threshold"] += 1
+        self.audit_all(rng, life)
+        while life.ends is not None:
+            self.to_edge(life, 0)
+        self.call("settle", life.id, sender=self.anyone(rng))
+
+    @act
+    def crowd(self, rng: Random) -> None:
+        """A life with more seals, slots and right answers than small numbers count."""
+        life = self.post(rng, replace(self.plain_terms(rng, self.table.large), token=ETHER))
+        assert life is not None
+        self.mine(SEED_DELAY + 1)
+        self.call("draw", life.id, sender=life.poster)
+        trainers = [self.enroll(f"trainer {i}") for i in range(rng.choice((17, 18, 20)))]
+        for trainer in trainers:
+            # the last is the best, and leads where the best wins
+            quality = 0 if trainer == trainers[-1] else rng.randrange(1, 4)
+            self.seal(rng, life.id, trainer, model=fitted(life.terms, quality))
+        self.to_edge(life, 0)
+        for index in self.held_out(life):
+            self.show(rng, life, index)
+        for trainer in trainers:
+            score = 1 if life.terms.rule == Rule.FIRST else self.score(life, trainer)
+            self.call("claim", life.id, score, sender=trainer)
+        self.to_edge(life, 0)
+        assert life.candidate is not None
+        self.open(rng, life, life.seals[life.candidate].trainer)
+        self.audit_all(rng, life)
+        self.to_edge(life, 0)
+        self.call("settle", life.id, sender=trainers[0])
+        for index in rng.sample(range(len(trainers)), 3):
+            self.call("release", life.id, index, sender=trainers[0])
+
+    def audit_all(self, rng: Random, life: Life) -> None:
+        """Execute every sample of every group, as long as there is somebody to audit."""
+        for slot in range(life.terms.holdout):
+            if life.phase == Phase.AUDIT:
+                self.execute(rng, life, slot, (1 << life.terms.samples) - 1, alone=True)
+
+    def every_edge(self) -> None:
+        """What no chance should decide: each refusal of terms, each of their bounds, each bad model and token."""
+        for change in BAD_TERMS:
+            rng = Random(repr(change))
+            assert self.post(rng, self.changed_terms(rng, change)) is None, f"edges: accepted {change}"
+        for change in GOOD_EDGES:
+            assert self.edge(Random(repr(change)), change) is not None, f"edges: refused {change}"
+        self.broken_models(Random(1))
+        self.broken_tokens(Random(2))
+
     def broken_tokens(self, rng: Random) -> None:
         """Each flaw of a token at each of its transfers, and each sort of payee."""
         token, poster, anyone = self.coins[0], self.who["poster"], self.anyone(rng)
@@ -136,6 +225,11 @@ class Lives(Acts):
             for to in (self.market, poster):
                 self.call("withdraw", token, to, sender=poster)
             self.misbehave(token, 0)
+        for name in self.table.market.selectors:
+            if name != "MIN_WINDOW":  # a constant, which needs no lock
+                self.misbehave(token, CALLS_BACK, data=self.callback(rng, name))
+                assert self.post(rng, good) is None, f"{name} called back"
+        self.misbehave(token, 0)
         for mode in (PAYEE_REFUSES, PAYEE_CALLS, PAYEE_TRIES):
             life = self.post(rng, replace(good, token=ETHER), self.proxy)
             assert life is not None
@@ -146,14 +240,13 @@ class Lives(Acts):
 
     def broken_models(self, rng: Random) -> None:
         """Each sort of bad model becomes candidate alone and is shown."""
-        for model in BAD_MODELS:
-            terms = replace(self.good_terms(rng), threshold=1, classes=4)
-            life = self.post(rng, terms)
+        for what in BAD_MODELS:
+            life = self.post(rng, self.plain_terms(rng))
             assert life is not None
             self.mine(SEED_DELAY + 1)
             self.call("draw", life.id, sender=life.poster)
             trainer = self.anyone(rng)
-            self.seal(rng, life.id, trainer, model=model)
+            self.seal(rng, life.id, trainer, model=bad_model(life.terms, what))
             self.to_edge(life, 0)
             for index in self.held_out(life):
                 self.show(rng, life, index)

@@ -169,8 +169,8 @@ class Surroundings:
     """Root to a committed data set: `groups` with index, salt, labels and samples, and `proof(index)`."""
     fault: Callable[[bytes, Terms], str | None]
     """Why the engine does not validate a model."""
-    classify: Callable[[bytes, int], int | None]
-    """The class a model gives a sample; None if the engine breaks."""
+    classify: Callable[[bytes, bytes, Terms], int | str]
+    """The class a model gives a sample; the reason if the engine breaks."""
 
 
 class Market:
@@ -431,7 +431,8 @@ class Market:
         life = self._in(id, Phase.AUDIT)
         candidate, terms = life.candidate, life.terms
         assert candidate is not None
-        count, size = terms.samples, terms.samples * terms.sample_bytes
+        count, width = terms.samples, terms.sample_bytes
+        size = count * width
         if not slots:
             raise Refused("audit: no group")
         if mask.bit_length() > len(slots) * count:
@@ -453,11 +454,11 @@ class Market:
             if chosen | life.executed[candidate, slot] == life.executed[candidate, slot]:
                 raise Refused("audit: nothing new to execute")
         truths = [
-            {i: self.around.classify(model, data[i]) for i in range(count) if chosen >> i & 1}
+            {i: self.around.classify(model, data[i * width :][:width], terms) for i in range(count) if chosen >> i & 1}
             for data, chosen in zip(samples, masks, strict=True)
         ]
-        if any(None in truth.values() for truth in truths):
-            raise Refused("engine: broken")
+        for broken in (found for truth in truths for found in truth.values() if isinstance(found, str)):
+            raise Refused(broken)
         for slot, chosen, truth in zip(slots, masks, truths, strict=True):
             wrong = sum(1 << i for i, found in truth.items() if found != predictions[slot][i])
             if wrong:

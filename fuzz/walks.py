@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 
 from fuzz.acts import ACTS
-from fuzz.demands import CALLS, EVENTS, MANNERS, OUTCOMES, PHASES, REFUSALS, RULES, TRANSITIONS
+from fuzz.demands import CALLS, EVENTS, MANNERS, OUTCOMES, PHASES, REFUSALS, RULES, SITUATIONS, TRANSITIONS
 from fuzz.driver import REACHED, Reached
 from fuzz.lives import Lives, played
 
@@ -18,7 +18,9 @@ def play(game: Lives, rng: Random, steps: int) -> None:
         if what < 0.12:
             game.lead(rng)
         elif what > 0.94:
-            getattr(game, rng.choice(("compete", "dispute", "no_show", "meet")))(rng)
+            getattr(game, rng.choice(("compete", "dispute", "no_show", "meet", "overreach", "edge")))(rng)
+        elif what > 0.937:
+            game.crowd(rng)
         elif what < 0.14 and game.model.lives:
             game.probe(rng.choice(game.model.lives))
         else:
@@ -32,6 +34,13 @@ def walk(seed: int, steps: int = STEPS, on: str | None = None, note: Callable[[s
         play(game, Random(seed), steps)
 
 
+def every_edge(on: str | None = None, note: Callable[[str], None] = print) -> None:
+    """What is too rare or too dear to be left to a walk."""
+    with played(note, on) as game:
+        game.every_edge()
+        game.leave()
+
+
 def missing(reached: Reached = REACHED) -> dict[str, set[str]]:
     """What no example has reached."""
     everything = {
@@ -39,7 +48,7 @@ def missing(reached: Reached = REACHED) -> dict[str, set[str]]:
         "rules": RULES,
         "phases": PHASES,
         "transitions": TRANSITIONS,
-        "company": {"two tokens at once"},
+        "situations": SITUATIONS,
         "manners": MANNERS,
         "outcomes": OUTCOMES,
         "events": EVENTS,

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.world import predicted
+from tests.world import Steps, marks, predicted
 from trainer.protocol import Outcome, Terms
 
 
@@ -44,7 +44,8 @@ class Record:
 class Witness:
     """Sees every successful call."""
 
-    def __init__(self) -> None:
+    def __init__(self, engines: dict[str, Steps]) -> None:
+        self.engines = engines
         self.records: dict[int, Record] = {}
         self.withdrawn: Counter[tuple[str, str]] = Counter()
         self.credited: Counter[tuple[str, str]] = Counter()
@@ -68,6 +69,7 @@ class Witness:
         self._record(id, call, events)
         self._truth(id, events)
         self._threshold(id, events)
+        self._payments(id, call, events)
         self.privacy(call.raw)
 
     # ── paid once ──
@@ -111,7 +113,7 @@ class Witness:
         for _, seal in events["Defaulted"]:
             record.late.add(seal)
             owner = record.trainers[seal]
-            assert events["Burned"][0] == [terms.token, terms.trainer_bond], "timeouts: the bond did not burn whole"
+            assert events["Burned"][:1] == [[terms.token, terms.trainer_bond]], "timeouts: the bond did not burn whole"
             allowed = {record.poster} | {record.trainers[i] for _, i in events["Released"]}
             if owner not in allowed:
                 assert not [c for c in events["Credited"] if c[1] == owner], "timeouts: the late one was paid"
@@ -147,9 +149,13 @@ class Witness:
         record = self.records[id]
         model, predictions = record.unsealed[index]
         return all(
-            bytes(predicted(model, b) for b in record.samples[slot]) == word[: record.terms.samples]
-            for slot, word in enumerate(predictions)
+            self.found(record, model, slot) == word[: record.terms.samples] for slot, word in enumerate(predictions)
         )
+
+    def found(self, record: Record, model: bytes, slot: int) -> bytes:
+        """The classes of a group, according to a model."""
+        steps = self.engines[record.terms.engine.lower()]
+        return bytes(predicted(model, b, steps) for b in marks(record.samples[slot], record.terms.sample_bytes))
 
     def _truth(self, id: int, events: Any) -> None:
         record = self.records[id]
@@ -157,17 +163,16 @@ class Witness:
             record.fallen.add(index)
             assert not self.honest(id, index), "truth: an honest candidate was slashed"
             model, predictions = record.unsealed[index]
-            lies = sum(
-                1 << i for i, b in enumerate(record.samples[slot]) if predicted(model, b) != predictions[slot][i]
-            )
+            found = self.found(record, model, slot)
+            lies = sum(1 << i for i, class_ in enumerate(found) if class_ != predictions[slot][i])
             assert wrong, "truth: fraud without a lie"
             assert wrong & ~lies == 0, "truth: fraud where none is"
             assert bounty == record.terms.trainer_bond // 2, "truth: another bounty"
         for _, index, slot, mask, _, _ in events["Audited"]:
             model, predictions = record.unsealed[index]
-            for i, b in enumerate(record.samples[slot]):
+            for i, class_ in enumerate(self.found(record, model, slot)):
                 if mask >> i & 1:
-                    assert predicted(model, b) == predictions[slot][i], "truth: a lie survived its audit"
+                    assert class_ == predictions[slot][i], "truth: a lie survived its audit"
         for _, outcome, winner, _ in events["Settled"]:
             if outcome == Outcome.WON:
                 index = next(i for i, trainer in record.trainers.items() if trainer == winner)
@@ -190,6 +195,34 @@ class Witness:
                 )
                 assert len(record.labels) == record.terms.holdout, "threshold: won without the hold-out"
                 assert right >= record.terms.threshold, "threshold: the winner is below it"
+
+    # ── payments ──
+
+    def _payments(self, id: int, call: Call, events: Any) -> None:
+        """Each event pays one sum to one owner, or burns one; nothing else is paid or burned."""
+        record = self.records[id]
+        terms, poster, bond = record.terms, record.poster, record.terms.trainer_bond
+        credits = [(record.trainers[index], bond) for _, index in events["Released"]]
+        credits += [(poster, terms.poster_bond) for _ in events["HoldoutComplete"]]
+        credits += [(poster, terms.reward + terms.poster_bond) for _ in events["Cancelled"]]
+        credits += [(auditor, bond // 2) for _, _, _, _, auditor, _, _ in events["Fraud"]]
+        burns = [terms.seal_fee for _ in events["Committed"] if terms.seal_fee]
+        burns += [bond for _ in events["Defaulted"]]
+        burns += [bond - bond // 2 for _ in events["Fraud"]]
+        for _, outcome, winner, _ in events["Settled"]:
+            credits.append((winner if outcome == Outcome.WON else poster, terms.reward))
+            back = {Outcome.DESERTED: terms.poster_bond, Outcome.VOID: terms.poster_bond // 2}
+            if outcome in back:
+                credits.append((poster, back[outcome]))
+            if outcome in (Outcome.VOID, Outcome.WITHHELD):
+                burns.append(terms.poster_bond - back.get(outcome, 0))
+            if outcome == Outcome.WON:
+                released = [record.trainers[index] for _, index in events["Released"]]
+                assert released == [winner], "payments: the winner's bond stayed"
+        paid = [(owner, amount) for _, owner, amount in events["Credited"]]
+        burned = [amount for _, amount in events["Burned"]]
+        assert sorted(paid) == sorted(credits), f"payments: {call.name} paid others, or other sums"
+        assert sorted(burned) == sorted(burns), f"payments: {call.name} burned other sums"
 
     # ── privacy ──
 

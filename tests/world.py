@@ -1,7 +1,8 @@
 """A small world for tests of the market: a chain, actors, a committed data set, and each step of a challenge by name.
 
 The engine is `mocks/StepEngine.vy`: a sample is one byte b with label b & 3, and model `quality(q)` is wrong on the
-samples with (b >> 2) & 7 < q. So scores are known without running anything.
+samples with (b >> 2) & 7 < q. So scores are known without running anything. A second engine, which the market knows as
+well, looks at other bits and has high classes; the fuzzing uses both, and samples of several bytes.
 """
 
 from dataclasses import dataclass, replace
@@ -37,14 +38,33 @@ class Group:
         return merkle.leaf(self.index, self.salt, self.labels, self.samples)
 
 
-def group(index: int, samples: bytes) -> Group:
-    """A group whose labels are the low two bits of its samples."""
-    return Group(index, keccak(b"salt %d" % index), bytes(b & 3 for b in samples).ljust(32, b"\0"), samples)
+@dataclass(frozen=True)
+class Steps:
+    """Which bits of a sample a `StepEngine` looks at, and its lowest class."""
+
+    shift: int = 2
+    base: int = 0
 
 
-def data_set(groups: int = GROUPS, samples: int = SAMPLES) -> list[Group]:
+STEPS, HIGH_STEPS = Steps(), Steps(shift=5, base=196)
+"""The engine of all tests, and the second one."""
+
+
+def marks(samples: bytes, width: int) -> bytes:
+    """The byte of each sample that counts: its last."""
+    return samples[width - 1 :: width]
+
+
+def group(index: int, samples: bytes, width: int = 1, base: int = 0) -> Group:
+    """A group of samples of `width` bytes, whose labels are `base` and the low two bits of what counts."""
+    labels = bytes(base + (b & 3) for b in marks(samples, width))
+    return Group(index, keccak(b"salt %d" % index), labels.ljust(32, b"\0"), samples)
+
+
+def data_set(groups: int = GROUPS, samples: int = SAMPLES, width: int = 1, base: int = 0) -> list[Group]:
     """Groups of bytes that run through every value of (b >> 2) & 7."""
-    return [group(i, bytes((37 * (i * samples + j) + 11) % 256 for j in range(samples))) for i in range(groups)]
+    size = samples * width
+    return [group(i, bytes((37 * (i * size + j) + 11) % 256 for j in range(size)), width, base) for i in range(groups)]
 
 
 def quality(q: int) -> bytes:
@@ -52,9 +72,9 @@ def quality(q: int) -> bytes:
     return b"M" + bytes([q])
 
 
-def predicted(model: bytes, sample: int) -> int:
-    """What `StepEngine` predicts for a sample."""
-    return sample & 3 if sample >> 2 & 7 >= model[1] else (sample + 1) & 3
+def predicted(model: bytes, mark: int, steps: Steps = STEPS) -> int:
+    """What a `StepEngine` predicts for a sample of which `mark` counts."""
+    return steps.base + (mark & 3 if mark >> steps.shift & 7 >= model[1] & 15 else (mark + 1) & 3)
 
 
 def audit_args(challenge: int, slot: int, mask: int, predictions: list[bytes], model: bytes, samples: bytes) -> Any:
@@ -71,17 +91,24 @@ class Site:
     engine: Any
     token: Any
     actor: Any
+    other: Any
+
+
+def step_engine(steps: Steps = STEPS) -> Any:
+    """Deploy an engine."""
+    return compile_contract(MOCKS / "StepEngine.vy").deploy(steps.shift, steps.base)
 
 
 def build_site() -> Site:
-    """Deploy a market (windows of an hour and more), the step engine, a token and a contract account."""
+    """Deploy a market (windows of an hour and more), two step engines, a token and a contract account."""
     chain = Chain(seed=1)
     with chain.active():
-        engine = compile_contract(MOCKS / "StepEngine.vy").deploy()
+        engine = step_engine()
         token = compile_contract(MOCKS / "Token.vy").deploy()
         actor = compile_contract(MOCKS / "Actor.vy").deploy()
-        market = compile_contract(CONTRACTS / "Market.vy").deploy(HOUR, [engine.address])
-    return Site(chain, market, engine, token, actor)
+        other = step_engine(HIGH_STEPS)
+        market = compile_contract(CONTRACTS / "Market.vy").deploy(HOUR, [engine.address, other.address])
+    return Site(chain, market, engine, token, actor, other)
 
 
 class World:

@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.unchanged import refused, unchanged
-from tests.world import ALL, ETH, World, quality
+from tests.world import ALL, ETH, World, quality, step_engine
 from trainer.chain import deploy_engine
 from trainer.protocol import Outcome, Phase
 
@@ -86,7 +86,7 @@ def test_a_model_that_a_real_engine_refuses_is_refused_with_its_reason(world: Wo
 
 
 def test_a_posters_own_engine_cannot_turn_on_the_candidate(world: World) -> None:
-    own = world.engine.deployer.deploy()
+    own = step_engine()
     with refused(world, "terms: engine unknown"):
         world.post(engine=own.address)
 

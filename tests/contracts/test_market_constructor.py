@@ -2,12 +2,12 @@
 
 import boa
 
-from tests.world import HOUR, World
+from tests.world import HOUR, World, step_engine
 from trainer.chain import CONTRACTS, compile_contract
 
 
 def test_keeps_the_minimal_window_and_every_engine(world: World) -> None:
-    other = compile_contract(world.engine.compiler_data.contract_path).deploy()
+    other = step_engine()
     market = compile_contract(CONTRACTS / "Market.vy").deploy(1, [world.engine.address, other.address])
     assert market.MIN_WINDOW() == 1
     assert market.is_engine(world.engine.address)

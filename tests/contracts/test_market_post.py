@@ -6,7 +6,7 @@ import boa
 import pytest
 
 from tests.unchanged import refused, unchanged
-from tests.world import ALL, ETH, GROUPS, HOLDOUT, HOUR, SAMPLES, World
+from tests.world import ALL, ETH, GROUPS, HOLDOUT, HOUR, SAMPLES, World, step_engine
 from trainer.protocol import ETHER, SEED_DELAY, Phase, Rule
 
 YEAR = 365 * 24 * HOUR
@@ -148,7 +148,7 @@ def test_terms_out_of_their_type_are_refused(world: World) -> None:
 
 
 def test_an_engine_outside_the_list_is_refused(world: World) -> None:
-    copy = world.engine.deployer.deploy().address
+    copy = step_engine().address
     for engine in (copy, world.stranger, world.market.address, ETHER):
         with refused(world, "terms: engine unknown"):
             world.post(engine=engine)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.world import ETH, HOUR, MOCKS
+from tests.world import ETH, HOUR, step_engine
 from trainer import split
 from trainer.chain import CONTRACTS, TRANSACTION_CAP, Chain, compile_contract
 from trainer.client import MarketClient, Seal, demo_salt
@@ -36,7 +36,7 @@ class Played:
         self.chain, self.predict = Chain(0), predict
         with self.chain.active():
             # another engine, which is small
-            step, self.engine = compile_contract(MOCKS / "StepEngine.vy").deploy(), deploy()
+            step, self.engine = step_engine(), deploy()
             market = compile_contract(CONTRACTS / "Market.vy").deploy(HOUR, [step.address, self.engine.address])
         self.classes = package.manifest.classes
         self.size = package.manifest.group_size

@@ -3,8 +3,8 @@
 import boa
 import pytest
 
-from tests.world import MOCKS
-from trainer.chain import Chain, compile_contract, floor_gas, intrinsic_gas, transaction_gas
+from tests.world import step_engine
+from trainer.chain import Chain, floor_gas, intrinsic_gas, transaction_gas
 
 
 def test_calldata_is_paid_by_the_byte_and_at_least_the_floor() -> None:
@@ -20,7 +20,7 @@ def test_calldata_is_paid_by_the_byte_and_at_least_the_floor() -> None:
 def test_a_transaction_has_no_more_gas_than_it_asks_for() -> None:
     chain = Chain()
     with chain.active():
-        engine = compile_contract(MOCKS / "StepEngine.vy").deploy()
+        engine = step_engine()
         sender = chain.account("stranger", 10**18)
         receipt = chain.send(engine.predict, b"M\0\5\6", 2, 3, sender=sender)
         enough = intrinsic_gas(receipt.calldata) + receipt.execution_gas
