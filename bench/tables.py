@@ -252,7 +252,7 @@ def mutants_table() -> str:
                     f"{killed.get('test', 0):,}",
                     f"{row['survived']:,}",
                     f"{row['equivalent']:,}",
-                    f"{100 * row['score_without_equivalent']:.1f} %",
+                    NOTHING if (score := row["score_without_equivalent"]) is None else f"{100 * score:.1f} %",
                 )
             )
     return table(head, lines)

@@ -1,9 +1,9 @@
 """An hour of fuzzing on revm: `make fuzz-deep`, or `python -m fuzz.deep --minutes 5`.
 
-Each process plays walks from a seed of its own, which is printed, and in between examples of the state machine, whose
-failures hypothesis shrinks and keeps in `.hypothesis/examples`. At the end the processes' counts are added up; the run
-fails if a phase, a rule, a step from phase to phase or a refusal was never reached. A failure prints the line that
-replays it on titanoboa.
+Each process plays every bound of terms once, then walks from a seed of its own, which is printed, and in between
+examples of the state machine, whose failures hypothesis shrinks and keeps in `.hypothesis/examples`. At the end the
+processes' counts are added up; the run fails if a phase, a rule, a step from phase to phase or a refusal was never
+reached, or if a process died. A failure prints the line that replays it on titanoboa.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
+from unittest import SkipTest
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
@@ -25,7 +26,7 @@ from fuzz.backends import CHOICE, Boa, Revm
 from fuzz.demands import REFUSALS
 from fuzz.driver import REACHED, Reached
 from fuzz.ladder import MarketMachine
-from fuzz.walks import missing, walk
+from fuzz.walks import every_edge, missing, walk
 
 ROOT = Path(__file__).parent.parent
 STORE = ROOT / ".hypothesis"
@@ -43,17 +44,28 @@ TURN = settings(
 )
 
 
+def replay_seed(seed: int) -> str:
+    return f".venv/bin/python -m fuzz.deep --processes 1 --seed {seed}"
+
+
 def replay_walk(seed: int) -> str:
     return f".venv/bin/python -m fuzz.deep --walk {seed} --backend boa"
+
+
+REPLAY_EDGES = ".venv/bin/python -m fuzz.deep --edges --backend boa"
 
 
 def silent(text: str) -> None:
     """Notes go nowhere: the replay shows them."""
 
 
-def work(seed: int, until: float, reports: Any) -> None:
-    """One process. Reports what it reached, what it took, and its failure."""
+def work(seed: int, until: float, report: Any) -> None:
+    """One process. Sends what it reached, what it took, and its failure."""
     failure = None
+    try:
+        every_edge(note=silent)
+    except Exception:  # whatever it is, it is the finding
+        failure = REPLAY_EDGES, traceback.format_exc()
     rng, walks, turns = Random(seed), 0, 0
     start = time.process_time()
     while failure is None and time.time() < until:
@@ -76,20 +88,29 @@ def work(seed: int, until: float, reports: Any) -> None:
             except Exception:  # as above
                 failure = REPLAY_MACHINE, traceback.format_exc()
     cpu = time.process_time() - start
-    reports.put({"seed": seed, "walks": walks, "turns": turns, "cpu": cpu, "reached": REACHED, "failure": failure})
+    report.send({"seed": seed, "walks": walks, "turns": turns, "cpu": cpu, "reached": REACHED, "failure": failure})
 
 
 def run(minutes: float, seeds: list[int]) -> tuple[Reached, list[dict[str, Any]]]:
-    """A process a seed."""
+    """A process a seed, each with a pipe of its own: that ends when its process does, however it ends."""
     context = get_context("spawn")
-    reports = context.Queue()
     until = time.time() + 60 * minutes
-    crew = [context.Process(target=work, args=(seed, until, reports)) for seed in seeds]
-    for process in crew:
+    crew, rows = [], []
+    for seed in seeds:
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=work, args=(seed, until, there))
         process.start()
-    rows = [reports.get() for _ in crew]
-    for process in crew:
+        there.close()
+        crew.append((seed, process, here))
+    for seed, process, here in crew:
+        try:
+            row = here.recv()
+        except EOFError:
+            row = {"seed": seed, "walks": 0, "turns": 0, "cpu": 0.0, "reached": Reached()}
         process.join()
+        if process.exitcode:
+            row["failure"] = replay_seed(seed), f"the process of seed {seed} died with exit code {process.exitcode}"
+        rows.append(row)
     total = Reached()
     for row in rows:
         total.add(row.pop("reached"))
@@ -127,14 +148,24 @@ def main() -> int:
     parser.add_argument("--backend", choices=(Boa.name, Revm.name), default=Revm.name)
     parser.add_argument("--record", action="store_true", help=f"write {RESULT.relative_to(ROOT)}")
     parser.add_argument("--walk", type=int, help="play one walk, aloud")
+    parser.add_argument(
+        "--edges", action="store_true", help="play every bound of terms, bad model and bad token, and stop"
+    )
     parser.add_argument("--stored", action="store_true", help="play the machine's stored examples, and nothing new")
     options = parser.parse_args()
     os.environ[CHOICE] = options.backend
     if options.walk is not None:
         walk(options.walk)
         return 0
+    if options.edges:
+        every_edge()
+        return 0
     if options.stored:
-        run_state_machine_as_test(MarketMachine, settings=settings(TURN, phases=[Phase.explicit, Phase.reuse]))
+        try:
+            run_state_machine_as_test(MarketMachine, settings=settings(TURN, phases=[Phase.explicit, Phase.reuse]))
+        except SkipTest:
+            print(f"nothing to replay: no example of the machine is stored in {STORE / 'examples'}")
+            return 1
         return 0
     first = SystemRandom().randrange(2**32) if options.seed is None else options.seed
     seeds = list(range(first, first + options.processes))
@@ -143,7 +174,7 @@ def main() -> int:
     show(total)
     cpu = sum(row["cpu"] for row in rows)
     calls = total.market_calls
-    print(f"\n{calls:,} market calls in {total.examples:,} examples, {calls / cpu:,.0f} a CPU second")
+    print(f"\n{calls:,} market calls in {total.examples:,} examples, {calls / max(cpu, 1e-9):,.0f} a CPU second")
     failures = [row["failure"] for row in rows if row["failure"]]
     for replay, text in failures:
         print(f"\n{text}\nreplay: {replay}")

@@ -198,7 +198,7 @@ class Lives(Acts):
                 self.execute(rng, life, slot, (1 << life.terms.samples) - 1, alone=True)
 
     def every_edge(self) -> None:
-        """What no chance should decide: each refusal of terms, each of their bounds, each bad model and token."""
+        """What chance should not decide: each refusal of terms and each bound, bad models and tokens, stray ether."""
         for change in BAD_TERMS:
             rng = Random(repr(change))
             assert self.post(rng, self.changed_terms(rng, change)) is None, f"edges: accepted {change}"
@@ -206,6 +206,7 @@ class Lives(Acts):
             assert self.edge(Random(repr(change)), change) is not None, f"edges: refused {change}"
         self.broken_models(Random(1))
         self.broken_tokens(Random(2))
+        self.refuse_ether()
 
     def broken_tokens(self, rng: Random) -> None:
         """Each flaw of a token at each of its transfers, and each sort of payee."""

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,23 @@ def prepare(target: str, seen: Path) -> None:
         _ = compile_contract(MOCKS / f"{mock}.vy").compiler_data.bytecode
 
 
-def judged(target: str, todo: list[Mutant], seen: Path, *, processes: int, tests: bool) -> Iterator[Verdict]:
-    """Verdicts as they come."""
-    context = multiprocessing.get_context("fork")
-    with context.Pool(processes, maxtasksperchild=1) as pool:
-        yield from pool.imap_unordered(work, [(target, mutant, seen, tests) for mutant in todo])
+def judged(
+    target: str, todo: list[Mutant], seen: Path, *, processes: int, tests: bool, deadline: float
+) -> Iterator[Verdict]:
+    """Verdicts as they come. After the deadline, by the monotonic clock, nothing starts; what has started ends."""
+    left = iter(todo)
+    running: list[AsyncResult[Verdict]] = []
+    with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
+        while True:
+            while len(running) < processes and time.monotonic() < deadline and (mutant := next(left, None)) is not None:
+                running.append(pool.apply_async(work, [(target, mutant, seen, tests)]))
+            if not running:
+                return
+            running[0].wait(0.1)
+            ended = [job for job in running if job.ready()]
+            running = [job for job in running if job not in ended]
+            for job in ended:
+                yield job.get()
 
 
 def explained() -> dict[tuple[str, str, str], str]:
@@ -125,12 +138,15 @@ def report(target: str, verdicts: list[Verdict], planned: int) -> dict[str, Any]
     open_ = [v for v in survivors if v not in equivalent]
     valid = counts["killed"] + counts["survived"]
     counted = valid - len(equivalent)
-    score = counts["killed"] / counted if counted else 0.0
+    score = counts["killed"] / counted if counted else None
     print(f"\n{target}: {len(verdicts):,} of {planned:,} mutants judged")
     print(f"  {counts['invalid']:,} do not compile, {counts['same code']:,} compile to the same code,", end=" ")
     print(f"{counts['duplicate']:,} to another mutant's; {valid:,} count")
     print(f"  killed {counts['killed']:,}, survived {len(survivors):,}, of them equivalent {len(equivalent):,}")
-    print(f"  score {100 * counts['killed'] / max(valid, 1):.1f} %, without equivalent ones {100 * score:.1f} %")
+    if score is None:
+        print("  no score: no mutant that counts was judged")
+    else:
+        print(f"  score {100 * counts['killed'] / valid:.1f} %, without equivalent ones {100 * score:.1f} %")
     for v in open_:
         print(f"\nSURVIVED {v.mutant}")
     by = Counter(v.why.split(":")[0] for v in verdicts if v.verdict == "killed")
@@ -146,14 +162,14 @@ def report(target: str, verdicts: list[Verdict], planned: int) -> dict[str, Any]
         "killed_by": dict(by),
         "survived": len(survivors),
         "equivalent": len(equivalent),
-        "score": round(counts["killed"] / max(valid, 1), 4),
-        "score_without_equivalent": round(score, 4),
+        "score": round(counts["killed"] / valid, 4) if valid else None,
+        "score_without_equivalent": None if score is None else round(score, 4),
         "survivors": [asdict(v.mutant) for v in open_],
     }
 
 
 def main() -> int:
-    """Exit status 1 where the score of a target is below what is demanded of it."""
+    """Exit status 1 where the score of a target is below what is demanded of it; no score is no failure."""
     parser = argparse.ArgumentParser(description="Mutate the contracts and see what the suite notices.")
     parser.add_argument("--target", choices=TARGETS, action="append")
     parser.add_argument("--sample", type=float, default=1.0, help="share of the mutants, 0 to 1")
@@ -177,19 +193,19 @@ def main() -> int:
             done[Mutant(**entry["mutant"]).key] = Verdict(**entry | {"mutant": Mutant(**entry["mutant"])})
         mutants = chosen(target, args.sample)
         todo = [mutant for mutant in mutants if mutant.key not in done]
-        if todo:
+        if todo and time.monotonic() < deadline:
             prepare(target, seen)
-        coming = judged(target, todo, seen, processes=args.processes, tests=not args.no_tests)
-        with log.open("a") as out:
-            for verdict in track(coming, total=len(todo), description=target):
-                done[verdict.mutant.key] = verdict
-                out.write(json.dumps(asdict(verdict)) + "\n")
-                out.flush()
-                if time.monotonic() > deadline:
-                    break
+            tests, processes = not args.no_tests, args.processes
+            coming = judged(target, todo, seen, processes=processes, tests=tests, deadline=deadline)
+            with log.open("a") as out:
+                for verdict in track(coming, total=len(todo), description=target):
+                    done[verdict.mutant.key] = verdict
+                    out.write(json.dumps(asdict(verdict)) + "\n")
+                    out.flush()
         result = report(target, [done[m.key] for m in mutants if m.key in done], len(mutants))
         results.append(result)
-        short |= result["score_without_equivalent"] < DEMANDED[target]
+        score = result["score_without_equivalent"]
+        short |= score is not None and score < DEMANDED[target]
     if args.record:
         args.record.write_text(json.dumps({"sample": args.sample, "targets": results}, indent=1) + "\n")
     return int(short)

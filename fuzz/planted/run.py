@@ -1,7 +1,8 @@
-"""`make planted`: every bug of this folder, planted alone, must be caught by the ci profile of the market's fuzzing.
+"""`make planted`: every bug of this folder, planted alone, must be caught by the walks of the market's fuzzing.
 
-A patch says in its first line what it breaks. Each is applied to a copy of the contracts and played on revm, first the
-walks of fixed seeds, then the state machine, until something fails; what failed is printed beside it.
+A patch says in its first line what it breaks. Each is applied to a copy of the contracts and played on revm until
+something fails: up to 200 walks, their numbers the seeds, and after the third every bound of terms and every bad model
+and token. What failed is printed beside it.
 """
 
 import argparse
@@ -25,7 +26,9 @@ import trainer.chain
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WALKS = 200
-"""As many walks as the ci profile has examples."""
+"""More than three times what `test_market.py` plays: a bug should be met far sooner."""
+EDGES_AFTER = 3
+"""Walks before the bounds are played."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def planted(patch: Path, folder: Path) -> Path:
 def catch(patch: Path) -> Catch:
     """Plant a bug and play until it shows. In a process of its own: it changes where contracts are read from."""
     from fuzz.backends import Revm
-    from fuzz.walks import walk
+    from fuzz.walks import every_edge, walk
 
     breaks, start = patch.read_text().splitlines()[0], time.monotonic()
     with TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -68,8 +71,11 @@ def catch(patch: Path) -> Catch:
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
                     walk(seed, on=Revm.name)
-            except AssertionError as error:
-                message = str(error).splitlines()[0].partition(": market [")[0][:110]
+                    if seed + 1 == EDGES_AFTER:
+                        every_edge(Revm.name)
+            except Exception as error:  # any failure is the bug being noticed
+                kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+                message = kind + str(error).partition("\n")[0].partition(": market [")[0][:110]
                 return Catch(patch.stem, breaks, message, seed + 1, round(time.monotonic() - start, 1))
     return Catch(patch.stem, breaks, None, WALKS, round(time.monotonic() - start, 1))
 
