@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.world import World, audit_args, build_site, quality
-from trainer.protocol import ETHER, SEED_DELAY
+from trainer.protocol import ETHER, SEED_DELAY, SEED_REACH, Outcome
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden" / "market_gas.json"
 CROWDS = (2, 4, 32)
 USUAL = 4
+ENDS = Outcome.CANCELLED, Outcome.DESERTED, Outcome.VOID
 
 
 def measure(trainers: int = USUAL) -> dict[str, dict[str, int]]:
     """Gas of each call in the life of a challenge with a liar and `trainers` - 1 honest trainers.
 
-    Inside the call, and as a transaction pays it: `execution_gas` and `transaction_gas`.
+    Inside the call, and as a transaction pays it: `execution_gas` and `transaction_gas`. Behind it come as many
+    challenges that nobody competes for, and three more to be measured.
     """
     site = build_site()
     with site.chain.active():
@@ -78,6 +80,17 @@ def measure(trainers: int = USUAL) -> dict[str, dict[str, int]]:
         if len(honest) > 1:
             send("release", market.release, id, market.seal_of(id, honest[1]) - 1, sender=world.stranger)
         send("withdraw", market.withdraw, ETHER, honest[0], sender=honest[0])
+
+        # other challenges are a crowd as well
+        *_, unused, deserted, void = [world.post() for _ in range(trainers + len(ENDS))]
+        send("cancel", market.cancel, unused, sender=world.poster)
+        chain.mine(SEED_DELAY + 1)
+        market.draw(deserted, sender=world.stranger)
+        world.pass_phase(deserted)
+        send("settle a deserted one", market.settle, deserted, sender=world.stranger)
+        chain.mine(SEED_REACH + 1)
+        send("settle a void one", market.settle, void, sender=world.stranger)
+        assert tuple(world.outcome(id) for id in (unused, deserted, void)) == ENDS
     return gas
 
 

@@ -100,3 +100,13 @@ def test_bound(module: Any, inside: dict[str, Any], outside: dict[str, Any], rea
     module.internal._check(changed(**inside), HOUR)
     with boa.reverts(f"terms: {reason}"):
         module.internal._check(changed(**outside), HOUR)
+
+
+@pytest.mark.parametrize(
+    ("holdout", "seconds"), [(1, 8), (8, 8), (9, 9), (17, 9), (18, 10), (60, 14), (61, 15), (256, 37)]
+)
+def test_a_part_of_a_second_counts_as_one_in_the_reveal_window(module: Any, holdout: int, seconds: int) -> None:
+    """With a minimal window of 7 seconds, whose sixtieths are no whole seconds."""
+    module.internal._check(changed(holdout=holdout, reveal=seconds), 7)
+    with boa.reverts("terms: reveal window too short"):
+        module.internal._check(changed(holdout=holdout, reveal=seconds - 1), 7)
