@@ -1,4 +1,4 @@
-"""What a run must have reached: every call, rule, event, phase, step from phase to phase, outcome and refusal."""
+"""What a run must have reached: every call, rule, event, phase, step of phases, outcome, situation and refusal."""
 
 from fuzz.acts import ACTS
 from fuzz.model import FLAWS
@@ -65,4 +65,4 @@ REFUSALS = {
     "token: blocked", "actor: refused",
     "", "(out of gas)",
 }  # fmt: skip
-"""Every refusal the actors above can meet."""
+"""Every refusal that calls of the market can meet; those of its constructor and views are left to the tests."""

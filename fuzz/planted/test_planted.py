@@ -17,4 +17,4 @@ def test_a_planted_bug_fits_the_contracts_and_changes_them(patch: Path, tmp_path
 
 
 def test_there_are_enough() -> None:
-    assert len(patches()) >= 28
+    assert len(patches()) >= 43
