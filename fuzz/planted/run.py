@@ -66,7 +66,9 @@ def catch(patch: Path) -> Catch:
     breaks, start = patch.read_text().splitlines()[0], time.monotonic()
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer.chain.CONTRACTS = tests.world.CONTRACTS = planted(patch, Path(folder))
+        trainer.chain.CONTRACTS = tests.world.CONTRACTS = contracts = planted(patch, Path(folder))
+        # one that does not compile is no bug that was caught
+        assert trainer.chain.compile_contract(contracts / "Market.vy").compiler_data.bytecode_runtime
         for seed in range(WALKS):
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
