@@ -585,6 +585,9 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                 at = unsafe_add(unsafe_add(at, tile), outs)
                                 for o: uint256 in range(some, bound=MAX_KERNELS):
                                     wb = kernels[unsafe_add(unsafe_mul(o, rows.slots), slot)]
+                                    # Words are numbers modulo 2**256, and so are their sums. Of a model that `validate`
+                                    # accepts every |sum| of a lane is below half of it, 2**(lane - 1), and with half a
+                                    # lane in the bias none is below 0: no lane touches the next one.
                                     if layer.size > 1:
                                         if slot == 0:
                                             bias = biases[o]
@@ -625,6 +628,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                             ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[3][6], wb[1][3]), unsafe_mul(xs[3][7], wb[1][4])), unsafe_mul(xs[3][8], wb[1][5])))
                                             ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[3][7], wb[1][3]), unsafe_mul(xs[3][8], wb[1][4])), unsafe_mul(xs[3][9], wb[1][5])))
                                     else:
+                                        # 12 products at most, in the same lanes
                                         if slot == 0:
                                             bias = biases[o]
                                             ts[0] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
@@ -671,6 +675,8 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                         xb = acts[unsafe_add(at, goal)]
                                         for p: uint256 in range(8):
                                             ts[p] = unsafe_add(ts[p], xb[p] << (two + layer.lift))
+                                    # lanes without their sign are below 2**(lane - 1); lift brings those above the limit
+                                    # to it and no further
                                     v = ((ts[0] & unsafe_mul((ts[0] >> sign) & ones, low)) >> down) & keep
                                     ts[0] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
                                     v = ((ts[1] & unsafe_mul((ts[1] >> sign) & ones, low)) >> down) & keep
@@ -713,6 +719,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                         for q: uint256 in range(split, bound=MAX_SPLIT):
                             xb = acts[pos]
                             pos = unsafe_add(pos, tall)
+                            # pixels are below 256, lanes have 14 bits and more
                             if layer.halve == 2:
                                 v = unsafe_sub(xb[0] | signs, xb[1])
                                 t = unsafe_add(xb[1], v & unsafe_mul((v & signs) >> sign, low))
@@ -781,7 +788,8 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                             v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
                             v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
                             hs[3] = v
-                            # the last pixels of this word and of those that are made
+                            # the last pixels of this word and of those that are made: at most 4 * 16 of 32 bits;
+                            # numbers of blocks are below 384 and the one that follows
                             here = unsafe_add(here, move.run)
                             base = unsafe_add(place, tile >> 1)
                             bias = 0
