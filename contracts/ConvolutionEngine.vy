@@ -37,8 +37,8 @@ MAX_SAMPLES: constant(uint256) = 256
 # words of 32 classes
 MAX_WORDS: constant(uint256) = 8
 MAX_CLASSES: constant(uint256) = 256
-# bytes of the longest answer of the validator: 256 numbers
-MAX_ANSWER: constant(uint256) = 64 + 32 * 256
+# bytes of an answer of the validator
+MAX_ANSWER: constant(uint256) = 32
 MAX_LAYERS: constant(uint256) = 23
 MAX_CHANNELS: constant(uint256) = 256
 MAX_SIDE: constant(uint256) = 32
@@ -120,19 +120,6 @@ def cost(model: Bytes[MAX_BYTES]) -> uint256:
     @return Gas, without the base fee of a transaction and its calldata.
     """
     return abi_decode(self._ask(VALIDATOR), uint256)
-
-
-@external
-@view
-def logits(model: Bytes[MAX_BYTES], samples: Bytes[MAX_BYTES], index: uint256) -> DynArray[int256, MAX_CLASSES]:
-    """
-    @notice Accumulators of the last layer for one sample: slow and plain, weight by weight, for auditors and tests.
-    @param model A model that `validate` accepts.
-    @param samples Samples, concatenated.
-    @param index Which sample.
-    @return One number a class; the class is the largest one's index, the lowest on ties.
-    """
-    return abi_decode(self._ask(VALIDATOR), DynArray[int256, MAX_CLASSES])
 
 
 @internal

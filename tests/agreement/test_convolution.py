@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fuzz.engine.subject import calldata, words_of
 from fuzz.native import Machine
 from tests.agreement.test_mutated_encodings import mutate
-from tests.contracts.convolution_fixtures import convolution_engine
+from tests.contracts.convolution_fixtures import convolution_engine, slow_convolution_engine
 from tests.convolution_strategies import BOUNDS, Shape, build, convolutional_networks, images
 from trainer.convolution import ConvolutionalNetwork, logits, predict
 from trainer.encode import pack_samples
@@ -54,6 +54,34 @@ def check(machine: Machine, network: ConvolutionalNetwork, samples: Uint8) -> No
         except (NetworkError, EncodingError):
             continue  # no room for such a bias
         assert classes(machine, even, samples[number : number + 1])[0] == 0
+
+
+MANY = 2**20
+BOTH = (
+    build((1, 2, 18), [{"outputs": 3}, {"outputs": 2, "size": 5, "halve": 2}], bits=(8, 8, 8), bound=MANY),
+    build((2, 6, 4), [{"outputs": 2, "size": 1}, {"outputs": 2, "skip": 1, "lift": 2, "halve": 1}], seed=1),
+    build((5, 2, 8), [{"outputs": 13, "size": 1}, {"outputs": 9, "size": 1}, {"outputs": 2, "size": 1}], seed=2),
+    build((9, 2, 2), [{"depthwise": 1}, {"outputs": 34}, {"outputs": 2, "halve": 3}], seed=3),
+    build((1, 1, 20), [{"outputs": 2, "size": 5}, {"outputs": 1, "size": 1}], bits=(8, 4, 4), bound=MANY, seed=4),
+    build((1, 2, 30), [{"outputs": 2}, {"outputs": 2, "halve": 2}], bits=(8, 8, 8), bound=MANY, seed=5),
+    build((1, 8, 5), [{"outputs": 1}], bits=(8, 8, 8), seed=6),
+)
+"""Small networks that together take every branch."""
+
+
+@pytest.mark.parametrize("network", BOTH)
+def test_two_machines_give_the_same_bytes_for_the_same_gas(machine: Machine, network: ConvolutionalNetwork) -> None:
+    slow, model, samples = slow_convolution_engine(), encode(network), images(network, 2)
+    packed, size = pack_samples(samples, network.input_bits), network.inputs * network.input_bits // 8
+    for data in (
+        calldata("validate", model, size, network.input_bits, network.classes),
+        calldata("validate", model + b"\0", size, network.input_bits, network.classes),
+        calldata("cost", model),
+        calldata("predict", model + packed, len(model), 3),
+        calldata("predict", model + packed, len(model), 2),
+        calldata("predict", model + packed, len(model) + 1, 1),
+    ):
+        assert machine.call(data) == slow.call(data)
 
 
 @settings(max_examples=60)

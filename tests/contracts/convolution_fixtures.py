@@ -1,8 +1,7 @@
-"""The convolution engine for tests, on the machine that `pytest --backend` asks for."""
+"""The convolution engine for tests: on revm, as titanoboa's machine takes seconds for a sample, or on that one."""
 
 from functools import cache
 
-from fuzz.backends import Revm, chosen
 from fuzz.native import Image, Interpreted, Machine, Native, image
 from trainer.chain import deploy_convolution_engine
 
@@ -13,5 +12,10 @@ def _image() -> Image:
 
 
 def convolution_engine() -> Machine:
-    """A deployed convolution engine."""
-    return Native(_image()) if chosen() == Revm.name else Interpreted(deploy_convolution_engine)
+    """A deployed convolution engine on revm."""
+    return Native(_image())
+
+
+def slow_convolution_engine() -> Machine:
+    """The same on titanoboa's machine."""
+    return Interpreted(deploy_convolution_engine)

@@ -4,7 +4,7 @@ import pytest
 
 from fuzz.engine.subject import calldata, words_of
 from fuzz.native import Machine
-from tests.contracts.convolution_fixtures import convolution_engine
+from tests.contracts.convolution_fixtures import convolution_engine, slow_convolution_engine
 from tests.convolution_strategies import build
 from trainer.encode_convolution import MAX_BLOCKS, cost, decode, encode, start
 from trainer.errors import EncodingError
@@ -24,6 +24,12 @@ ROWS = BODY + 4 * 3
 @pytest.fixture(scope="module")
 def machine() -> Machine:
     return convolution_engine()
+
+
+@pytest.fixture(scope="module")
+def slow() -> Machine:
+    """titanoboa's machine, which is the one that coverage sees."""
+    return slow_convolution_engine()
 
 
 def patched(at: int, value: int) -> bytes:
@@ -92,14 +98,44 @@ def test_a_model_is_accepted_with_its_cost(machine: Machine) -> None:
         (patched(ROWS, MODEL[ROWS] & 0x0F | 0x90), "engine: field not canonical"),
     ],
 )
-def test_what_is_not_a_model_is_refused(machine: Machine, model: bytes, reason: str) -> None:
+def test_what_is_not_a_model_is_refused(machine: Machine, slow: Machine, model: bytes, reason: str) -> None:
     asked = ASKED
     if len(model) >= 32:
         # as many classes as the header says
         asked = (24, model[6], int.from_bytes(model[13:15]))
     assert refusal(machine, "validate", model, *asked) == reason
+    assert refusal(slow, "validate", model, *asked) == reason
     with pytest.raises(EncodingError):
         decode(model)
+
+
+WIDE = encode(build((1, 5, 4), [{"outputs": 2}, {"outputs": 1}, {"outputs": 2}], bits=(8, 8, 8), classes=3))
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "reason"),
+    [
+        # weights of -128; one that is none and has a value; height 5 halved; a skip to planes of another height
+        (len(WIDE) - 1, 0, "engine: field not canonical"),
+        (start(3) + 4 * 2 + 17, 0, "engine: field not canonical"),
+        (start(3) + 4 * 2, 1, "engine: field not canonical"),
+        (len(WIDE) - 32, 1, "engine: field not canonical"),
+        (FIRST + 5, 1, "engine: bad halving"),
+    ],
+)
+def test_what_is_not_a_model_of_eight_bits_is_refused(slow: Machine, at: int, value: int, reason: str) -> None:
+    model = WIDE[:at] + bytes([value]) + WIDE[at + 1 :]
+    assert refusal(slow, "validate", model, 20, 8, 3) == reason
+    with pytest.raises(EncodingError):
+        decode(model)
+
+
+def test_a_skip_to_planes_of_another_size_is_refused(slow: Machine) -> None:
+    model = encode(build((2, 4, 6), [{"outputs": 2, "halve": 1}, {"outputs": 2}]))
+    bad = model[: SECOND + 6] + b"\1" + model[SECOND + 7 :]
+    assert refusal(slow, "validate", bad, 24, 4, 3) == "engine: bad skip"
+    with pytest.raises(EncodingError):
+        decode(bad)
 
 
 @pytest.mark.parametrize("at", range(len(MODEL) - 4 * 64, len(MODEL)))
@@ -128,8 +164,8 @@ def test_every_byte_of_the_head_counts(machine: Machine, at: int) -> None:
         ((24, 4, 2**256 - 1), "engine: other number of classes"),
     ],
 )
-def test_a_model_for_other_data_is_refused(machine: Machine, asked: tuple[int, ...], reason: str) -> None:
-    assert refusal(machine, "validate", MODEL, *asked) == reason
+def test_a_model_for_other_data_is_refused(slow: Machine, asked: tuple[int, ...], reason: str) -> None:
+    assert refusal(slow, "validate", MODEL, *asked) == reason
 
 
 @pytest.mark.parametrize(
@@ -143,7 +179,7 @@ def test_a_model_for_other_data_is_refused(machine: Machine, asked: tuple[int, .
     ],
 )
 def test_what_the_engine_has_no_room_for(
-    machine: Machine, shape: tuple[int, int, int], layers: list[dict[str, int]], bits: tuple[int, int, int], reason: str
+    slow: Machine, shape: tuple[int, int, int], layers: list[dict[str, int]], bits: tuple[int, int, int], reason: str
 ) -> None:
     network = build(shape, layers, bits=bits, classes=2)
     with pytest.raises(EncodingError):
@@ -155,20 +191,20 @@ def test_what_the_engine_has_no_room_for(
         model += len(conv.weights).to_bytes(2) + bytes([size, 0, conv.shift, 0, 0, place << 4])
     model += bytes(-len(model) % 32)
     size = network.inputs * bits[0] // 8
-    assert refusal(machine, "validate", model, size, bits[0], 2) == reason
+    assert refusal(slow, "validate", model, size, bits[0], 2) == reason
 
 
-def test_what_is_no_payload_is_refused(machine: Machine) -> None:
+def test_what_is_no_payload_is_refused(slow: Machine) -> None:
     sample = bytes(24)
-    assert refusal(machine, "predict", MODEL[:31], 31, 0) == "engine: model too short"
-    assert refusal(machine, "cost", MODEL[:31]) == "engine: model too short"
+    assert refusal(slow, "predict", MODEL[:31], 31, 0) == "engine: model too short"
+    assert refusal(slow, "cost", MODEL[:31]) == "engine: model too short"
     for size in (25, 23, 1):
-        assert refusal(machine, "predict", MODEL + bytes(size), len(MODEL), 1) == "engine: not whole samples"
+        assert refusal(slow, "predict", MODEL + bytes(size), len(MODEL), 1) == "engine: not whole samples"
     for length in (len(MODEL) + 1, len(MODEL) - 1, 2**256 - 1):
-        assert refusal(machine, "predict", MODEL + sample, length, 1) == "engine: not whole samples"
+        assert refusal(slow, "predict", MODEL + sample, length, 1) == "engine: not whole samples"
     for count, mask in ((3, 8), (3, 2**255), (0, 1)):
-        assert refusal(machine, "predict", MODEL + count * sample, len(MODEL), mask) == "engine: mask beyond samples"
-    assert refusal(machine, "predict", MODEL + 257 * sample, len(MODEL), 0) == "engine: too many samples"
+        assert refusal(slow, "predict", MODEL + count * sample, len(MODEL), mask) == "engine: mask beyond samples"
+    assert refusal(slow, "predict", MODEL + 257 * sample, len(MODEL), 0) == "engine: too many samples"
 
 
 def test_an_empty_mask_has_an_empty_answer(machine: Machine) -> None:
