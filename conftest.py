@@ -42,4 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--contract-coverage"):
         from fuzz.coverage import Plugin
 
-        config.pluginmanager.register(Plugin(config.getoption("--contract-coverage-json")))
+        # workers send what they saw, and the controller writes
+        file = None if hasattr(config, "workerinput") else config.getoption("--contract-coverage-json")
+        config.pluginmanager.register(Plugin(file))
