@@ -36,6 +36,7 @@ def planes_of(samples: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     return samples.reshape(-1, height, channels, width).transpose(0, 1, 3, 2)
 
 
+@partial(jax.jit, static_argnames=("stride", "depthwise"))
 def convolve(planes: jax.Array, weights: jax.Array, *, stride: int, depthwise: bool) -> jax.Array:
     """Sums of weights times planes, of the planes' dtype: (n, H, W, inputs) to (n, H / stride, W / stride, outputs).
 
@@ -68,12 +69,14 @@ def squares(planes: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Arr
     return parts[:, :, 0, :, 0], parts[:, :, 0, :, 1], parts[:, :, 1, :, 0], parts[:, :, 1, :, 1]
 
 
+@jax.jit
 def square_max(planes: jax.Array) -> jax.Array:
     """The largest number of each 2 x 2 square."""
     a, b, c, d = squares(planes)
     return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
 
 
+@jax.jit
 def square_sum(planes: jax.Array) -> jax.Array:
     """The sum of each 2 x 2 square."""
     a, b, c, d = squares(planes)
