@@ -7,6 +7,10 @@ import numpy as np
 from trainer.convolution import Convolution, ConvolutionalNetwork, Halve
 from trainer.integer import Layer
 
+MIN_ACCUMULATOR_BITS = 14
+MAX_ACCUMULATOR_BITS = 25
+"""Bits of a signed sum: of what the narrowest lanes hold, and of any sum of the specification."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:

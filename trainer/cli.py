@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from trainer import cifar, datasets, fetch, files, integer, quantise, samples
-from trainer.encode import decode, encode
+from trainer import cifar, datasets, fetch, files, integer, networks, quantise, samples
 from trainer.errors import AssayError, DataError
+from trainer.networks import AnyNetwork
 from trainer.package import Package, build, check_new, load_training
 from trainer.presets import PRESETS, Preset, adapt, find, find_for_package
 from trainer.samples import Samples
@@ -259,7 +259,7 @@ def train(
         together = jax.default_backend() != "cpu"
     numbers = tuple(range(seed, seed + seeds))
     runs: list[dict[str, Any]] = []
-    best: tuple[float, integer.Network] | None = None
+    best: tuple[float, AnyNetwork] | None = None
     for part in [numbers] if together else [(number,) for number in numbers]:
         title = f"seed {part[0]}" if len(part) == 1 else f"seeds {part[0]} to {part[-1]}"
         with bar(title, chosen.recipe, seeds=len(part)) as progress:
@@ -281,7 +281,7 @@ def train(
             runs.append(
                 {
                     "seed": number,
-                    "test_accuracy": _accuracy(integer.predict(result.network, rows.test_x), rows.test_y),
+                    "test_accuracy": _accuracy(networks.predict(result.network, rows.test_x), rows.test_y),
                     "validation_accuracy": score,
                     "seconds": round(result.seconds, 1),
                 }
@@ -289,14 +289,15 @@ def train(
     if host > 0:
         return
     assert best is not None, "at least one seed"
-    network, model = best[1], encode(best[1])
+    network, model = best[1], networks.write(best[1])
     if out is not None:
         files.write_file(out, model)
     scores = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
     report = {
         "dataset": dataset,
         "preset": chosen.name,
-        "widths": network.widths,
+        "shape": networks.shape(network),
+        "widths": network.widths if isinstance(network, integer.Network) else None,
         "input_bits": network.input_bits,
         "activation_bits": network.activation_bits,
         "weight_bits": network.weight_bits,
@@ -317,8 +318,7 @@ def train(
         )
     output.print(table)
     output.print(
-        f"{chosen.name}: {'-'.join(map(str, network.widths))}, "
-        f"{network.multiply_adds:,} multiply-adds, {len(model):,} bytes"
+        f"{chosen.name}: {networks.shape(network)}, {network.multiply_adds:,} multiply-adds, {len(model):,} bytes"
     )
     if scores:
         output.print(f"mean {_percent(report['mean'])}, std {_percent(report['std'])}, n = {len(scores)}")
@@ -368,11 +368,9 @@ def evaluate(
         first = rows.groups[0]
         rows = replace(rows, rows=f"group {first.index}", groups=(first,))
         x, y = first.x, first.y
-    from trainer import integer_jax
-
-    classes = integer.predict(network, x)
+    classes = networks.predict(network, x)
     digest = integer.digest(classes)
-    again = integer.digest(integer_jax.predict(network, x))
+    again = integer.digest(networks.predict_jax(network, x))
     if digest != again:
         raise AssayError(f"NumPy's predictions have digest {digest}, JAX's {again}: this JAX computes wrongly")
     report: dict[str, Any] = {
@@ -521,12 +519,12 @@ def _check_hosts(coordinator: str | None, hosts: int, host: int) -> None:
         raise typer.BadParameter(f"host {host} of {hosts}; count from 0", param_hint="--host")
 
 
-def _read_model(path: Path) -> integer.Network:
+def _read_model(path: Path) -> AnyNetwork:
     remedy = "`trainer train --out` writes models"
     if path.is_dir() or not path.exists():
         raise DataError(f"{path}: {'a directory' if path.is_dir() else 'no such file'}; {remedy}")
     try:
-        return decode(path.read_bytes())
+        return networks.read(path.read_bytes())
     except AssayError as error:
         raise DataError(f"{path} is no model: {error}; {remedy}") from error
 

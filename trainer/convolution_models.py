@@ -17,7 +17,7 @@ import numpy.typing as npt
 from flax import nnx
 
 from trainer import integer
-from trainer.architecture import Architecture
+from trainer.architecture import MAX_ACCUMULATOR_BITS, MIN_ACCUMULATOR_BITS, Architecture
 from trainer.convolution import MAX_LIFT, ConvolutionalNetwork, Halve
 from trainer.convolution_jax import convolve, planes_of, square_max, square_sum
 from trainer.encode_convolution import geometry
@@ -26,8 +26,6 @@ from trainer.models import EPSILON, MOMENTUM, Affine, straight_through
 Float64 = npt.NDArray[np.float64]
 Uint8 = npt.NDArray[np.uint8]
 
-MIN_ACCUMULATOR_BITS = 14
-MAX_ACCUMULATOR_BITS = 25
 SHRINKS = 64
 """A channel beyond its limit keeps so many 64ths of its weights that it fits."""
 CALIBRATION_ROWS = 512

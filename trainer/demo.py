@@ -225,11 +225,13 @@ class Story:
         kept = [self.package.group(i) for i in range(self.terms.groups) if i not in set(self.held)]
         x, y = np.concatenate([group.x for group in kept]), np.concatenate([group.y for group in kept])
         for number, (name, width) in enumerate(self.setting.widths.items()):
+            assert isinstance(self.preset.recipe, Recipe), "the demonstration's presets are dense"
             recipe = short(self.preset.recipe, width)
             with bar(f"{name} trains {x.shape[1]}-{width}-{self.terms.classes}", recipe) as progress:
                 result = training.train(
                     x, y, recipe=recipe, seed=self.seed + number, classes=self.terms.classes, progress=progress
                 )
+            assert isinstance(result.network, integer.Network), "the demo trains dense networks"
             classes = integer.predict(result.network, self.test_x)
             seal = Seal(
                 challenge=self.id,

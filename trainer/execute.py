@@ -6,11 +6,13 @@ from typing import Any
 
 import boa
 
-from trainer import integer, integer_jax
-from trainer.chain import Chain, Receipt, deploy_binary_engine, deploy_engine
-from trainer.encode import classes_of, encode
+from trainer import integer, networks
+from trainer.chain import Chain, Receipt, deploy_binary_engine, deploy_convolution_engine, deploy_engine
+from trainer.convolution import ConvolutionalNetwork
+from trainer.encode import classes_of
 from trainer.errors import ChainError
-from trainer.integer import Network, Uint8
+from trainer.integer import Uint8
+from trainer.networks import AnyNetwork
 from trainer.package import Group
 
 BALANCE = 10**18
@@ -48,7 +50,7 @@ class Execution:
     groups: tuple[Executed, ...]
 
 
-def execute(network: Network, groups: Sequence[Group], *, classes: int) -> Execution:
+def execute(network: AnyNetwork, groups: Sequence[Group], *, classes: int) -> Execution:
     """Have the engine for this network validate it and run every sample of `groups`.
 
     classes: of the challenge, which the engine requires of the network, too.
@@ -56,11 +58,11 @@ def execute(network: Network, groups: Sequence[Group], *, classes: int) -> Execu
     Raises `ChainError` where the engine refuses the model, or where it, NumPy and JAX do not predict the same: the
     message names the first sample.
     """
-    model, chain = encode(network), Chain()
+    model, chain = networks.write(network), Chain()
     sender = chain.account("evaluator", BALANCE)
-    sample_bytes = network.widths[0] * network.input_bits // 8
+    sample_bytes = network.inputs * network.input_bits // 8
     with chain.active():
-        engine = deploy_binary_engine() if network.weight_bits == integer.BINARY else deploy_engine()
+        engine = _deploy(network)
         checked = _send(chain, engine.validate, model, sample_bytes, network.input_bits, classes, sender=sender)
         done = []
         for group in groups:
@@ -80,6 +82,13 @@ def execute(network: Network, groups: Sequence[Group], *, classes: int) -> Execu
     return Execution(validate_gas=checked.execution_gas, sample_gas=int(checked.result), groups=tuple(done))
 
 
+def _deploy(network: AnyNetwork) -> Any:
+    """The engine for a network."""
+    if isinstance(network, ConvolutionalNetwork):
+        return deploy_convolution_engine()
+    return deploy_binary_engine() if network.weight_bits == integer.BINARY else deploy_engine()
+
+
 def _send(chain: Chain, function: Any, *args: Any, sender: str) -> Receipt:
     try:
         return chain.send(function, *args, sender=sender)
@@ -88,9 +97,9 @@ def _send(chain: Chain, function: Any, *args: Any, sender: str) -> Receipt:
         raise ChainError(f"the contract refuses the model ({reason}); train one for this package") from error
 
 
-def _compare(network: Network, group: Group, found: Uint8) -> None:
+def _compare(network: AnyNetwork, group: Group, found: Uint8) -> None:
     """Raise `ChainError` at the first sample for which the three differ."""
-    plain, compiled = integer.predict(network, group.x), integer_jax.predict(network, group.x)
+    plain, compiled = networks.predict(network, group.x), networks.predict_jax(network, group.x)
     differ = (found != plain) | (found != compiled)
     if differ.any():
         sample = int(differ.argmax())

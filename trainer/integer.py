@@ -77,6 +77,11 @@ class Network:
         return (self.layers[0].weights.shape[0], *(layer.weights.shape[1] for layer in self.layers))
 
     @property
+    def inputs(self) -> int:
+        """Numbers of a sample."""
+        return self.widths[0]
+
+    @property
     def classes(self) -> int:
         """Number of classes: the width of the last layer."""
         return self.widths[-1]

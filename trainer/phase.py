@@ -17,7 +17,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from trainer import devices
-from trainer.integer import Network
+from trainer.networks import AnyNetwork
 
 # parameters, other variables, moments of the optimiser
 State = tuple[Any, Any, Any]
@@ -47,7 +47,7 @@ class Trainable(Protocol):
 class Exportable(Trainable, Protocol):
     """What training needs of a module of the quantised phase."""
 
-    def export(self) -> Network:
+    def export(self) -> AnyNetwork:
         """The integer network that the module is."""
         ...
 

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trainer import training
-from trainer.presets import Recipe
+from trainer.presets import Schedule
 
 
 @contextmanager
-def bar(title: str, recipe: Recipe, *, seeds: int = 1) -> Iterator[training.Progress]:
+def bar(title: str, recipe: Schedule, *, seeds: int = 1) -> Iterator[training.Progress]:
     """Show one line for a run of so many seeds side by side; yields the callback of `training.train`."""
     console = Console(stderr=True)
     columns = (

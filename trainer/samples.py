@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trainer import datasets, quantise
 from trainer.errors import DataError, PackageError
-from trainer.integer import Network
+from trainer.networks import AnyNetwork
 from trainer.package import Group, Manifest, Package, load_training
 from trainer.quantise import Quantiser
 
@@ -110,27 +110,27 @@ def _choose(directory: Path, manifest: Manifest, groups: Sequence[Group], wanted
     return tuple(there[index] for index in wanted)
 
 
-def for_network(dataset: datasets.Dataset, network: Network) -> Samples:
+def for_network(dataset: datasets.Dataset, network: AnyNetwork) -> Samples:
     """Quantise a dataset the way the network's input width and bits tell; where none fits, as it is without pooling."""
     train, _ = dataset.split()
     # images of an odd side have no pooling
     shape = dataset.image_shape
     poolings = (False,) if shape is None or any(side % 2 for side in shape[:2]) else (False, True)
     fits = [quantise.fit(dataset, bits=network.input_bits, pooled=pooled, rows=train) for pooled in poolings]
-    return from_dataset(dataset, next((fit for fit in fits if fit.width == network.widths[0]), fits[0]))
+    return from_dataset(dataset, next((fit for fit in fits if fit.width == network.inputs), fits[0]))
 
 
-def check_network(samples: Samples, network: Network, *, model: Path, dataset: str) -> None:
+def check_network(samples: Samples, network: AnyNetwork, *, model: Path, dataset: str) -> None:
     """Raise `DataError` where the network cannot be evaluated on the samples.
 
     model, dataset: as the user typed them.
     """
     train = f"train one with --dataset {dataset}"
     width, bits = samples.quantiser.width, samples.bits
-    if (network.widths[0], network.input_bits) != (width, bits):
+    if (network.inputs, network.input_bits) != (width, bits):
         remedy = train if bits == network.input_bits else f"pack with --bits {network.input_bits}, or {train}"
         raise DataError(
-            f"{model} takes {network.widths[0]} inputs of {network.input_bits} bits, "
+            f"{model} takes {network.inputs} inputs of {network.input_bits} bits, "
             f"{dataset} has {width} of {bits}; {remedy}"
         )
     if network.classes < samples.classes:

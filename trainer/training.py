@@ -1,6 +1,7 @@
 """Training: floats with batch norm, folding, calibration, then epochs through the integers' own rounding.
 
-A binary network has no part in floats: its signs are trained from the start.
+A binary network has no part in floats: its signs are trained from the start. A `ConvolutionRecipe` gives a
+`trainer.convolution.ConvolutionalNetwork`.
 
     from trainer.presets import Recipe
     from trainer.training import train
@@ -12,6 +13,7 @@ The same seed gives the same bytes on the same machine; other machines, or anoth
 other networks of the same quality. On an accelerator the products of the float phase take factors in bfloat16.
 """
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -25,17 +27,20 @@ import numpy.typing as npt
 from flax import nnx
 from jax.sharding import Mesh
 
-from trainer import integer
+from trainer import convolution_jax, convolution_models, encode_convolution, integer
 from trainer.binary import BinaryMLP
+from trainer.convolution import ConvolutionalNetwork
+from trainer.convolution_models import FloatCNN
 from trainer.errors import DataError
 from trainer.models import FloatMLP, calibrate, fold
+from trainer.networks import AnyNetwork
 from trainer.phase import EXACT, FAST, Data, Exportable, Model, Phase, Plan, Rows, alike, place
-from trainer.presets import Recipe
+from trainer.presets import ConvolutionRecipe, Recipe
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
 
-__all__ = ["Epoch", "Progress", "Recipe", "TrainResult", "train", "train_seeds"]
+__all__ = ["ConvolutionRecipe", "Epoch", "Progress", "Recipe", "TrainResult", "train", "train_seeds"]
 
 Uint8 = npt.NDArray[np.uint8]
 
@@ -62,7 +67,7 @@ class TrainResult:
     history:             one entry an epoch, those before a resumption included.
     """
 
-    network: integer.Network
+    network: AnyNetwork
     validation_accuracy: float | None
     seconds: float
     history: tuple[Epoch, ...]
@@ -75,7 +80,7 @@ def train(
     x: Uint8,
     y: Uint8,
     *,
-    recipe: Recipe,
+    recipe: Recipe | ConvolutionRecipe,
     seed: int,
     classes: int | None = None,
     validation: float | None = None,
@@ -119,7 +124,7 @@ def train_seeds(
     x: Uint8,
     y: Uint8,
     *,
-    recipe: Recipe,
+    recipe: Recipe | ConvolutionRecipe,
     seeds: Sequence[int],
     classes: int | None = None,
     validation: float | None = None,
@@ -149,7 +154,7 @@ def train_seeds(
                 "seeds": list(seeds),
                 "classes": classes,
                 "validation": validation,
-                "recipe": asdict(recipe) | {"hidden": list(recipe.hidden)},
+                "recipe": _plain(recipe),
                 "rows": len(x),
                 "data": data_digest(x, y),
             }
@@ -169,10 +174,16 @@ def train_seeds(
 
 
 def _train(
-    x: Uint8, y: Uint8, recipe: Recipe, classes: int, training: "_Training", mesh: Mesh | None, fast: bool | None
-) -> list[integer.Network]:
+    x: Uint8,
+    y: Uint8,
+    recipe: Recipe | ConvolutionRecipe,
+    classes: int,
+    training: "_Training",
+    mesh: Mesh | None,
+    fast: bool | None,
+) -> list[AnyNetwork]:
     """Both phases; returns the network of each run."""
-    runs, widths = training.runs, (x.shape[1], *recipe.hidden, classes)
+    runs = training.runs
     data = place(x, y, mesh)
     if fast is None:
         fast = next(iter(data.x.devices())).platform != "cpu"
@@ -183,24 +194,20 @@ def _train(
     tuning: list[Phase[Any]]
     if recipe.weight_bits == integer.BINARY:
         floats = 0
+        assert isinstance(recipe, Recipe), "a convolutional network has no weights of one bit"
+        widths = (x.shape[1], *recipe.hidden, classes)
         signs = [BinaryMLP(widths, rngs=nnx.Rngs(run.seed)) for run in runs]
         tuning = _phases(signs, tuned, [run.keys[2] for run in runs], data, runs)
     else:
         floats = plan.epochs
-        models = [FloatMLP(widths, input_bits=recipe.input_bits, rngs=nnx.Rngs(run.seed)) for run in runs]
+        models = [_floats(recipe, x.shape[1], classes, run.seed) for run in runs]
         phases = _phases(models, plan, [run.keys[1] for run in runs], data, runs)
         for number in range(training.resume(phases, 0, floats) + 1, floats + 1):
             for run, loss in zip(runs, _epoch(phases), strict=True):
                 training.report(run, Epoch("float", number, floats, loss, None))
             training.save(number, phases)
         quantised = [
-            calibrate(
-                fold(model),
-                x[run.seen[:CALIBRATION_ROWS]],
-                input_bits=recipe.input_bits,
-                activation_bits=recipe.activation_bits,
-                weight_bits=recipe.weight_bits,
-            )
+            _calibrated(recipe, model, x[run.seen[:CALIBRATION_ROWS]])
             for run, model in zip(runs, _models(phases), strict=True)
         ]
         tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs)
@@ -213,6 +220,46 @@ def _train(
             training.report(run, Epoch("quantised", number, tuned.epochs, loss, accuracy))
         training.save(floats + number, tuning)
     return [run.best or model.export() for run, model in zip(runs, _models(tuning), strict=True)]
+
+
+def _plain(recipe: Recipe | ConvolutionRecipe) -> dict[str, Any]:
+    """The recipe as JSON has it."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return plain
+
+
+def _floats(recipe: Recipe | ConvolutionRecipe, inputs: int, classes: int, seed: int) -> FloatMLP | FloatCNN:
+    """A fresh network in floats."""
+    rngs = nnx.Rngs(seed)
+    if isinstance(recipe, Recipe):
+        return FloatMLP((inputs, *recipe.hidden, classes), input_bits=recipe.input_bits, rngs=rngs)
+    return FloatCNN(recipe.architecture, classes=classes, input_bits=recipe.input_bits, rngs=rngs)
+
+
+def _calibrated(recipe: Recipe | ConvolutionRecipe, model: FloatMLP | FloatCNN, rows: Uint8) -> Any:
+    """That network in integers, still untrained."""
+    bits = {
+        "input_bits": recipe.input_bits,
+        "activation_bits": recipe.activation_bits,
+        "weight_bits": recipe.weight_bits,
+    }
+    if isinstance(model, FloatMLP):
+        return calibrate(fold(model), rows, **bits)
+    assert isinstance(recipe, ConvolutionRecipe), "the model was made of the recipe"
+    return convolution_models.calibrate(
+        recipe.architecture,
+        convolution_models.fold(model),
+        rows,
+        **bits,
+        accumulator_bits=recipe.accumulator_bits,
+    )
+
+
+def _predict(network: AnyNetwork, samples: Uint8) -> Uint8:
+    """What NumPy predicts; of a convolutional network in JAX, which gives the same bits sooner."""
+    if isinstance(network, ConvolutionalNetwork):
+        return convolution_jax.predict(network, samples)
+    return integer.predict(network, samples)
 
 
 def _phases(
@@ -252,14 +299,14 @@ class _Run:
     seen: Rows
     unseen: Rows
     history: list[Epoch] = field(default_factory=list)
-    best: integer.Network | None = None
+    best: AnyNetwork | None = None
     best_arrays: list[npt.NDArray[Any]] = field(default_factory=list)
     best_accuracy: float = -1.0
 
     def judge(self, model: Exportable, x: Uint8, y: Uint8) -> float:
         """Accuracy on the rows held back; the best network is kept, of equals the later."""
         network = model.export()
-        accuracy = float((integer.predict(network, x[self.unseen]) == y[self.unseen]).mean())
+        accuracy = float((_predict(network, x[self.unseen]) == y[self.unseen]).mean())
         if accuracy >= self.best_accuracy:
             self.best, self.best_accuracy = network, accuracy
             self.best_arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(nnx.state(model))]
@@ -320,7 +367,7 @@ class _Training:
         return state | ({"best": kept} if kept else {})
 
 
-def _check(x: Uint8, y: Uint8, recipe: Recipe, classes: int | None, validation: float) -> int:
+def _check(x: Uint8, y: Uint8, recipe: Recipe | ConvolutionRecipe, classes: int | None, validation: float) -> int:
     if x.ndim != 2 or y.shape != x.shape[:1] or x.dtype != np.uint8 or y.dtype != np.uint8:
         raise DataError(f"x is {x.dtype} {x.shape}, y is {y.dtype} {y.shape}; use uint8 (n, inputs) and uint8 (n,)")
     if not 0 <= validation <= 0.5:
@@ -335,4 +382,11 @@ def _check(x: Uint8, y: Uint8, recipe: Recipe, classes: int | None, validation: 
     classes = max(found, 2) if classes is None else classes
     if found > classes:
         raise DataError(f"label {found - 1} among {classes} classes")
+    if isinstance(recipe, ConvolutionRecipe):
+        blank = recipe.blank(classes)
+        if blank.inputs != x.shape[1]:
+            image = recipe.architecture.image
+            raise DataError(f"rows have {x.shape[1]} features; the recipe's images of {image} have {blank.inputs}")
+        # a network that no file holds is not worth hours
+        encode_convolution.encode(blank)
     return classes

@@ -149,7 +149,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"recipe": replace(RECIPE, rate=0.1)}, r"recipe rate is 0.003, not 0.1; choose"),
         (
             {"recipe": replace(RECIPE, hidden=(7,), batch=10), "classes": 3},
-            r"run: classes is 2, not 3; recipe hidden is \[6\], not \[7\]; recipe batch is 20, not 10; choose",
+            r"run: classes is 2, not 3; recipe batch is 20, not 10; recipe hidden is \[6\], not \[7\]; choose",
         ),
         ({"validation": 0.1}, r"validation is 0.2, not 0.1; choose"),
         ({"x": rows()[0][:, ::-1].copy()}, r"run: other data; choose"),

@@ -10,10 +10,9 @@ from flax import nnx
 
 from tests.random_convolutions import random_architecture, random_bits, random_samples
 from trainer import convolution
-from trainer.architecture import Architecture, Block
+from trainer.architecture import MAX_ACCUMULATOR_BITS, Architecture, Block
 from trainer.convolution import Halve, bounds
 from trainer.convolution_models import (
-    MAX_ACCUMULATOR_BITS,
     FloatCNN,
     QuantisedCNN,
     Rounding,

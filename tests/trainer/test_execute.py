@@ -94,7 +94,7 @@ def test_a_contract_that_errs_ends_the_command_with_1(place: Path, monkeypatch: 
     network = decode((place / "dense.bin").read_bytes())
     last = network.layers[-1]
     other = encode(replace(network, layers=(network.layers[0], replace(last, bias=last.bias[::-1].copy()))))
-    monkeypatch.setattr(execute, "encode", lambda network: other)
+    monkeypatch.setattr(execute.networks, "write", lambda network: other)
     message = refused("evaluate", place / "dense.bin", "--dataset", place / "p", "--engine", "evm", "--groups", "0,3")
     assert "the contract predicts class" in message
 
