@@ -18,7 +18,7 @@ def within(weights: Int64, reach: int, room: int) -> Int64:
     """Weights that are cut until sums of `reach` times their sizes keep below `room`."""
     axes = tuple(range(1, weights.ndim))
     most = int(np.abs(weights).sum(axis=axes).max()) * reach
-    return weights if most < room else np.trunc(weights * (room / most)).astype(np.int64)
+    return weights if most < max(room, 1) else np.trunc(weights * (max(room, 0) / most)).astype(np.int64)
 
 
 def shift_for(weights: Int64, top: int, bits: int, rng: np.random.Generator) -> int:

@@ -9,6 +9,8 @@ from fuzz.mutants.run import judged, report
 from fuzz.mutants.sources import mutants_of
 
 
+# a worker may have imported JAX before, which warns of forks; nothing runs in this one
+@pytest.mark.filterwarnings("ignore:os.fork")
 def test_nothing_starts_after_the_deadline(tmp_path: Path) -> None:
     todo = mutants_of("modules/split.vy")[:1]
     assert todo
