@@ -43,7 +43,6 @@ MAX_LAYERS: constant(uint256) = 23
 MAX_CHANNELS: constant(uint256) = 256
 MAX_SIDE: constant(uint256) = 32
 MAX_SPLIT: constant(uint256) = 4
-MAX_HALF: constant(uint256) = 16
 # rows of a block, of which planes are made; blocks of all planes of a sample
 BLOCK: constant(uint256) = 8
 MAX_BLOCKS: constant(uint256) = 384

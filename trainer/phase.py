@@ -179,7 +179,7 @@ def _pass(
         if mesh is None:
             return tree
         sharding = devices.whole(mesh) if whole else devices.split(mesh)
-        return jax.lax.with_sharding_constraint(tree, sharding)  # type: ignore[no-untyped-call]
+        return jax.lax.with_sharding_constraint(tree, sharding)  # type: ignore[no-untyped-call]  # JAX has no types here
 
     def step(state: State, batch: jax.Array) -> tuple[State, jax.Array]:
         params, rest, moments = state

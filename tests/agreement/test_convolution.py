@@ -42,6 +42,9 @@ def tied(network: ConvolutionalNetwork, sample: Uint8) -> ConvolutionalNetwork:
 
 def check(machine: Machine, network: ConvolutionalNetwork, samples: Uint8) -> None:
     """Classes, and with one logit more or less than the others every logit."""
+    size = network.inputs * network.input_bits // 8
+    checked = machine.call(calldata("validate", encode(network), size, network.input_bits, network.classes))
+    assert (checked.reason, int.from_bytes(checked.output)) == (None, cost(network))
     answer = classes(machine, network, samples)
     assert answer == predict(network, samples).tolist() + [0] * (-len(samples) % 32)
     for number in range(min(3, len(samples))):
@@ -108,6 +111,18 @@ def test_every_width_and_number_of_words(machine: Machine, size: int, width: int
 def test_rows_of_two_to_four_words_were_met() -> None:
     networks = (build((2, 9, 32), [{"outputs": 5}, {}], bits=(8, 8, 8), bound=bound) for bound in BOUNDS)
     assert {geometries(network)[0].split for network in networks} == {2, 3, 4}
+
+
+@pytest.mark.parametrize("large", [0, 2])
+def test_the_largest_sum_decides_how_rows_lie(machine: Machine, large: int) -> None:
+    """Whichever output it is of."""
+    network = build((2, 4, 16), [{"outputs": 3}], bits=(4, 4, 8), bound=2**12)
+    conv = network.convolutions[0]
+    bias = conv.bias.copy()
+    bias[large] = 2**20
+    network = replace(network, convolutions=(replace(conv, bias=bias),))
+    assert geometries(network)[0].split == 2
+    check(machine, network, images(network, 3))
 
 
 @pytest.mark.parametrize("halve", [1, 2, 3])

@@ -173,6 +173,7 @@ def test_a_model_for_other_data_is_refused(slow: Machine, asked: tuple[int, ...]
     [
         ((1, 3, 3), [{"size": 1}], (1, 4, 4), "engine: input not whole bytes"),
         ((60, 16, 16), [{"size": 1, "outputs": 70}], (4, 4, 4), "engine: planes too large"),
+        ((1, 32, 32), [{"outputs": 36, "halve": 1}, {"outputs": 1, "halve": 1}], (4, 4, 4), "engine: planes too large"),
         ((129, 1, 1), [{"size": 5, "outputs": 1}], (8, 4, 4), "engine: kernels too large"),
         ((1, 32, 32), [{"outputs": 9}], (4, 4, 4), "engine: head too large"),
         ((30, 8, 8), [{"outputs": 30, "size": 5}] * 3, (4, 4, 4), "engine: sample costs too much"),
@@ -186,9 +187,9 @@ def test_what_the_engine_has_no_room_for(
         encode(network)
     # the file's beginning says it already
     model = MODEL[:5] + bytes([len(layers), *bits, 0, *shape]) + (2).to_bytes(2) + bytes(17)
-    for conv, place in zip(network.convolutions, [1] * len(layers), strict=True):
+    for conv, place in zip(network.convolutions, [2 if shape[2] == 32 else 1, *[1] * len(layers)], strict=False):
         size = conv.weights.shape[-1]
-        model += len(conv.weights).to_bytes(2) + bytes([size, 0, conv.shift, 0, 0, place << 4])
+        model += len(conv.weights).to_bytes(2) + bytes([size, 0, conv.shift, conv.halve, 0, place << 4])
     model += bytes(-len(model) % 32)
     size = network.inputs * bits[0] // 8
     assert refusal(slow, "validate", model, size, bits[0], 2) == reason
