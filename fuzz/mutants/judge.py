@@ -30,13 +30,18 @@ DEPLOYED = {
     "BinaryValidator.vy": ("BinaryValidator",),
     "BinaryEngine.vy": ("BinaryEngine",),
     "modules/binary_layout.vy": ("BinaryValidator", "BinaryEngine"),
+    "ConvolutionValidator.vy": ("ConvolutionValidator",),
+    "ConvolutionEngine.vy": ("ConvolutionEngine",),
+    "modules/convolution_layout.vy": ("ConvolutionValidator", "ConvolutionEngine"),
 }
 """Contracts that a file is part of; a module that is not named is part of the market."""
 
 WALKS = 40
 """Walks of the market that a mutant must survive."""
 MODELS, FILES = 150, 1500
-"""Networks and mutated files that a mutant of the engine must survive."""
+"""Networks and mutated files that a mutant of an engine of dense layers must survive."""
+CONVOLUTIONS = 60
+"""Convolutional networks that a mutant of their engine must survive."""
 TESTS = {
     "market": ("tests/contracts", "tests/attacks"),
     "dense": (
@@ -49,6 +54,7 @@ TESTS = {
         "tests/contracts/test_binary_engine.py",
         "tests/contracts/test_engines.py",
     ),
+    "convolution": ("tests/contracts/test_convolution_engine.py", "tests/agreement/test_convolution.py"),
 }
 """Tests that the survivors of the fuzzing meet, behind the tests of their module."""
 # what a contract does counts, not how its source reads, what it costs or how long it is
@@ -104,7 +110,12 @@ def by_fuzzing(contracts: Path, target: str) -> str | None:
     """The first failure that fuzzing meets."""
     trainer.chain.CONTRACTS = tests.world.CONTRACTS = contracts
     try:
-        walk_the_market() if target == "market" else run_the_engine(target)
+        if target == "market":
+            walk_the_market()
+        elif target == "convolution":
+            run_convolutions()
+        else:
+            run_the_engine(target)
     except Exception as error:  # any failure is the mutant being noticed
         return f"fuzz: {type(error).__name__}: {error}"[:160].splitlines()[0]
     return None
@@ -137,6 +148,30 @@ def run_the_engine(name: str) -> None:
         misuse(subject, engine, case, Random(number), reached)
         for file in range(number * FILES // MODELS, (number + 1) * FILES // MODELS):
             one_mutant(subject, engine, 1, file, reached)
+
+
+def run_convolutions() -> None:
+    """Small networks that take every branch, then random ones."""
+    import numpy as np
+
+    from tests.agreement.test_convolution import BOTH, check
+    from tests.contracts.convolution_fixtures import convolution_engine
+    from tests.convolution_strategies import images
+    from tests.random_convolutions import random_convolutional_network, random_samples
+    from trainer.encode_convolution import encode
+    from trainer.errors import EncodingError
+
+    engine = convolution_engine()
+    for network in BOTH:
+        check(engine, network, images(network, 2))
+    for number in range(CONVOLUTIONS):
+        rng = np.random.default_rng(number)
+        network = random_convolutional_network(rng)
+        try:
+            encode(network)
+        except EncodingError:
+            continue  # ends inside a byte, or is too large
+        check(engine, network, random_samples(network, rng))
 
 
 def by_tests(contracts: Path, mutant: Mutant, target: str) -> str | None:

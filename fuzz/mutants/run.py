@@ -33,7 +33,7 @@ from trainer.chain import CONTRACTS, compile_contract
 
 BUILD = ROOT / "build" / "mutants"
 EQUIVALENT = Path(__file__).parent / "equivalent.json"
-DEMANDED = {"market": 0.95, "dense": 0.90, "binary": 0.90}
+DEMANDED = {"market": 0.95, "dense": 0.90, "binary": 0.90, "convolution": 0.90}
 SECONDS = 900
 """A mutant that takes longer is killed: it hangs."""
 
@@ -96,7 +96,7 @@ def work(job: tuple[str, Mutant, Path, bool]) -> Verdict:
 
 def prepare(target: str, seen: Path) -> None:
     """Note the code of the original, and compile what no mutant changes, before processes are forked."""
-    for module in ("fuzz.engine.run", "fuzz.test_market"):
+    for module in ("fuzz.engine.run", "fuzz.test_market", "tests.agreement.test_convolution"):
         import_module(module)
     for file in TARGETS[target]:
         (seen / fingerprint(CONTRACTS, file)).write_text("original")
