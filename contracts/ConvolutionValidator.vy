@@ -5,8 +5,9 @@
 @license MIT
 @notice
     The half of the convolution engine that is slow and strict: `validate` accepts exactly the byte strings that
-    `trainer/encode_convolution.py` decodes, one for each network, and bounds the gas of `predict`. The file format is in
-    `README.md`, the arithmetic in `trainer/convolution.py`.
+    `trainer/encode_convolution.py` decodes, one for each network, and bounds the gas of `predict`. `validate_trunk` does
+    the same for trunks, which have no head. The file formats are in `README.md`, the arithmetic in
+    `trainer/convolution.py`.
 
     No storage, no calls, and nobody owns it.
 """
@@ -21,6 +22,8 @@ MAX_OUTPUTS: constant(uint256) = 256
 MAX_CHUNKS: constant(uint256) = 256
 # the market adds less than half a million to it: an audit of one sample takes at most 12 M
 MAX_COST: constant(uint256) = 11_500_000
+# a step adds up to 0.8 M to what a trunk costs and to 16 a byte of it, and the engine keeps a 64th of its gas: below 2**24
+MAX_TRUNK_COST: constant(uint256) = 15_500_000
 # every |accumulator| stays below
 MAX_ACCUMULATOR: constant(uint256) = 2**24
 # what a stored bias is above the bias
@@ -28,6 +31,9 @@ LIFT: constant(uint256) = 2**30
 # what the engine holds: slots of weights of an output, blocks of planes, words of the head
 MAX_SLOTS: constant(uint256) = 128
 MAX_BLOCKS: constant(uint256) = 384
+MAX_TRUNK_BLOCKS: constant(uint256) = 1024
+# bytes of the last planes of a trunk
+MAX_PLANES: constant(uint256) = 16384
 MAX_HEAD: constant(uint256) = 1024
 # words of a class of the head
 MAX_HEAD_WORDS: constant(uint256) = 256
@@ -41,6 +47,7 @@ PAIRS_16: constant(uint256) = max_value(uint256) // 257
 
 # gas of one sample, see _cost
 GAS_CALL: constant(uint256) = 290_000
+GAS_TRUNK: constant(uint256) = 700_000
 GAS_LAYER: constant(uint256) = 12_000
 GAS_ROW: constant(uint256) = 1_000
 GAS_WORD: constant(uint256) = 800
@@ -57,6 +64,7 @@ GAS_HALVED: constant(uint256) = 3_300
 GAS_MADE: constant(uint256) = 2_400
 GAS_HEAD_WORD: constant(uint256) = 700
 GAS_CLASS: constant(uint256) = 500
+GAS_PACKED: constant(uint256) = 1_000
 
 
 # Of a network: convolutions, and the planes before and behind each.
@@ -84,7 +92,7 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
     @param classes Number of classes.
     @return Upper bound of the execution gas of `predict` for one sample.
     """
-    p: Plan = self._plan(model)
+    p: Plan = self._plan(model, convolution_layout.MAGIC)
     assert p.shape.input_bits == input_bits, "engine: other input bits"
     size: uint256 = p.shape.channels * p.shape.height * p.shape.width * input_bits
     assert size // 8 == sample_bytes, "engine: other sample size"
@@ -93,6 +101,69 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
     assert gas <= MAX_COST, "engine: sample costs too much"
     assert len(model) == p.size, "engine: wrong length"
 
+    at: uint256 = self._kernels(model, p)
+    bits: uint256 = p.shape.weight_bits
+    top: uint256 = ~(ALL << p.shape.activation_bits)
+    depth: uint256 = 32 // bits
+    words: uint256 = (p.terms + depth - 1) // depth
+    blanks: uint256[MAX_HEAD_WORDS] = self._head_blanks(p, words, depth)
+    biases: uint256 = at
+    at += 4 * classes
+    for o: uint256 in range(classes, bound=MAX_OUTPUTS):
+        sum: uint256 = 0
+        for i: uint256 in range(words, bound=MAX_HEAD_WORDS):
+            word: uint256 = extract32(model, at, output_type=uint256)
+            at += 32
+            blank: uint256 = blanks[i]
+            assert word & blank == 0, "engine: field not canonical"
+            # as if it were a weight of zero
+            word |= blank & (NIBBLES << 3 if bits == 4 else OCTETS << 7)
+            sum += self._magnitudes(word, 0, 256, bits)
+        bound: uint256 = self._reach(sum * top, extract32(model, biases + 4 * o, output_type=uint256) >> 224)
+    return gas
+
+
+@external
+@view
+def validate_trunk(trunk: Bytes[MAX_BYTES]) -> (uint256, uint256):
+    """
+    @notice Reverts with a reason "engine: ..." unless these bytes are the canonical encoding of a trunk.
+    @param trunk The file.
+    @return Upper bound of the execution gas of `run` for one sample; bytes of the last planes.
+    """
+    p: Plan = self._plan(trunk, convolution_layout.TRUNK_MAGIC)
+    gas: uint256 = self._cost(p)
+    assert gas + 16 * len(trunk) <= MAX_TRUNK_COST, "engine: sample costs too much"
+    assert len(trunk) == p.size, "engine: wrong length"
+    at: uint256 = self._kernels(trunk, p)
+    last: uint256 = p.shape.count
+    # at most 256 * 32 * 32 * 8
+    size: uint256 = p.channels[last] * p.heights[last] * p.widths[last] * p.shape.activation_bits
+    assert size % 8 == 0, "engine: planes not whole bytes"
+    assert size // 8 <= MAX_PLANES, "engine: planes too large"
+    return gas, size // 8
+
+
+@external
+@view
+def cost(model: Bytes[MAX_BYTES]) -> uint256:
+    """
+    @notice Upper bound of the execution gas of `predict` for one sample, from the shapes alone.
+    @param model A model; only its header and its descriptors are read.
+    @return Gas, without the base fee of a transaction and its calldata.
+    """
+    return self._cost(self._plan(model, convolution_layout.MAGIC))
+
+
+@internal
+@pure
+def _kernels(model: Bytes[MAX_BYTES], p: Plan) -> uint256:
+    """
+    @notice Reads the weights and biases of all convolutions, or reverts.
+    @param model A file of the length that its header asks for.
+    @param p The network.
+    @return Where they end.
+    """
     bits: uint256 = p.shape.weight_bits
     at: uint256 = convolution_layout._start(p.shape.count)
     # of the layers that see planes of one size
@@ -114,7 +185,7 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
                 word: uint256 = extract32(model, at - 32, output_type=uint256) & ~(ALL << (8 * rows.chunk_bytes))
                 sum += self._magnitudes(word, self._blanks(layer.size, rows, i, bits), 8 * rows.chunk_bytes, bits)
             reach: uint256 = self._reach(
-                sum * top + added, extract32(model, biases + 4 * o, output_type=uint256) >> 224
+                sum * top + added, extract32(model, biases + 4 * o - 28, output_type=uint256) & (2**32 - 1)
             )
             bound = max(bound, reach)
         if layer.halve > 0 or number + 1 == p.shape.count:
@@ -124,48 +195,21 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
                     assert p.layers[i].split == split, "engine: split not canonical"
             begin = number + 1
             bound = 0
-    top: uint256 = ~(ALL << p.shape.activation_bits)
-    depth: uint256 = 32 // bits
-    words: uint256 = (p.terms + depth - 1) // depth
-    blanks: uint256[MAX_HEAD_WORDS] = self._head_blanks(p, words, depth)
-    biases: uint256 = at
-    at += 4 * classes
-    for o: uint256 in range(classes, bound=MAX_OUTPUTS):
-        sum: uint256 = 0
-        for i: uint256 in range(words, bound=MAX_HEAD_WORDS):
-            word: uint256 = extract32(model, at, output_type=uint256)
-            at += 32
-            blank: uint256 = blanks[i]
-            assert word & blank == 0, "engine: field not canonical"
-            # as if it were a weight of zero
-            word |= blank & (NIBBLES << 3 if bits == 4 else OCTETS << 7)
-            sum += self._magnitudes(word, 0, 256, bits)
-        bound = self._reach(sum * top, extract32(model, biases + 4 * o, output_type=uint256) >> 224)
-    return gas
-
-
-@external
-@view
-def cost(model: Bytes[MAX_BYTES]) -> uint256:
-    """
-    @notice Upper bound of the execution gas of `predict` for one sample, from the shapes alone.
-    @param model A model; only its header and its descriptors are read.
-    @return Gas, without the base fee of a transaction and its calldata.
-    """
-    return self._cost(self._plan(model))
+    return at
 
 
 @internal
 @pure
-def _plan(model: Bytes[MAX_BYTES]) -> Plan:
+def _plan(model: Bytes[MAX_BYTES], magic: uint256) -> Plan:
     """
     @notice Reads header and descriptors, or reverts.
-    @param model A model.
+    @param model A file.
+    @param magic Its first five bytes, which say whether it has a head.
     @return Shapes within every range of the format.
     """
     assert len(model) >= 32, "engine: model too short"
     header: uint256 = extract32(model, 0, output_type=uint256)
-    assert header >> 216 == convolution_layout.MAGIC, "engine: bad magic or version"
+    assert header >> 216 == magic, "engine: bad magic or version"
     p: Plan = empty(Plan)
     s: convolution_layout.Shape = convolution_layout._fields(header)
     p.shape = s
@@ -177,7 +221,10 @@ def _plan(model: Bytes[MAX_BYTES]) -> Plan:
     assert s.channels >= 1 and s.channels <= convolution_layout.MAX_CHANNELS, "engine: bad channels"
     assert min(s.height, s.width) >= 1, "engine: bad size of an image"
     assert max(s.height, s.width) <= convolution_layout.MAX_SIDE, "engine: bad size of an image"
-    assert s.classes >= 2 and s.classes <= convolution_layout.MAX_CLASSES, "engine: bad number of classes"
+    if magic == convolution_layout.MAGIC:
+        assert s.classes >= 2 and s.classes <= convolution_layout.MAX_CLASSES, "engine: bad number of classes"
+    else:
+        assert s.classes == 0, "engine: bad number of classes"
     assert header & (2**136 - 1) == 0, "engine: header not canonical"
     assert s.channels * s.height * s.width * s.input_bits % 8 == 0, "engine: input not whole bytes"
     p.size = convolution_layout._start(s.count)
@@ -230,6 +277,9 @@ def _plan(model: Bytes[MAX_BYTES]) -> Plan:
     if p.layers[last - 1].halve > 0:
         p.splits[last] = convolution_layout._split(p.widths[last], 0)
     blocks += p.channels[last] * p.splits[last] * ((p.heights[last] + 7) // 8 + 1)
+    if magic == convolution_layout.TRUNK_MAGIC:
+        assert blocks + waiting <= MAX_TRUNK_BLOCKS, "engine: planes too large"
+        return p
     assert blocks + waiting <= MAX_BLOCKS, "engine: planes too large"
     p.terms = p.channels[last] * p.heights[last] * ((p.widths[last] + 7) // 8)
     assert p.terms <= MAX_HEAD, "engine: head too large"
@@ -346,7 +396,8 @@ def _cost(p: Plan) -> uint256:
     @param p The network.
     @return Gas.
     """
-    gas: uint256 = GAS_CALL + p.shape.channels * p.shape.height * (GAS_ROW + GAS_WORD * p.splits[0])
+    gas: uint256 = GAS_CALL if p.shape.classes > 0 else GAS_TRUNK
+    gas += p.shape.channels * p.shape.height * (GAS_ROW + GAS_WORD * p.splits[0])
     for number: uint256 in range(p.shape.count, bound=MAX_LAYERS):
         layer: convolution_layout.Layer = p.layers[number]
         rows: convolution_layout.Rows = convolution_layout._rows(layer, p.channels[number], p.shape.weight_bits)
@@ -376,6 +427,8 @@ def _cost(p: Plan) -> uint256:
         if layer.halve > 0:
             gas += layer.outputs * tiles * (GAS_HALVED + GAS_MADE * p.splits[number + 1])
     last: uint256 = p.shape.count
+    if p.shape.classes == 0:
+        return gas + p.channels[last] * p.heights[last] * (GAS_ROW + GAS_PACKED * p.splits[last])
     depth: uint256 = 32 // p.shape.weight_bits
     gas += p.channels[last] * p.heights[last] * GAS_ROW + p.terms * (GAS_WORD + GAS_WORD * p.splits[last])
     return gas + p.shape.classes * (GAS_CLASS + (p.terms + depth - 1) // depth * GAS_HEAD_WORD)

@@ -186,6 +186,16 @@ def deploy_convolution_engine() -> Any:
     return compile_contract(CONTRACTS / "ConvolutionEngine.vy").deploy(validator.address)
 
 
+def deploy_segmented_engine() -> Any:
+    """Deploy the engine for networks in segments, and what it runs them with, in the active environment."""
+    validator, trunk = (
+        compile_contract(CONTRACTS / f"Convolution{part}.vy").deploy() for part in ("Validator", "Trunk")
+    )
+    engine = compile_contract(CONTRACTS / "ConvolutionEngine.vy").deploy(validator.address)
+    others = (validator.address, trunk.address, engine.address, deploy_engine().address)
+    return compile_contract(CONTRACTS / "SegmentedEngine.vy").deploy(*others)
+
+
 def deploy(*, min_window: int, engine: Any = None) -> Deployment:
     """Deploy a market in the active environment, with the dense engine unless another is given."""
     if engine is None:

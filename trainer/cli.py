@@ -277,7 +277,7 @@ def train(
         for number, result in zip(part, results, strict=True):
             score = result.validation_accuracy
             if best is None or (score or 0.0) > best[0]:
-                best = (score or 0.0, result.network)
+                best = (score or 0.0, networks.fitted(result.network))
             runs.append(
                 {
                     "seed": number,

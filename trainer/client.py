@@ -13,28 +13,39 @@ from trainer.chain import Chain, Receipt
 from trainer.errors import ChainError
 from trainer.package import Group
 from trainer.protocol import ETHER, Outcome, Phase, Terms, seal_hash
+from trainer.steps import Steps
 
 VALIDATE = keccak(b"validate(bytes,uint256,uint256,uint256)")[:4]
+REGISTER = keccak(b"register(bytes)")[:4]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seal:
     """What a trainer must not lose: his model and its salt.
 
-    model: the model file.
-    salt:  32 bytes, secret until the unsealing.
+    model:    what is sealed.
+    salt:     32 bytes, secret until the unsealing.
+    segments: the files that a model in segments names, as secret as the salt; none for other models.
     """
 
     challenge: int
     trainer: str
     model: bytes
     salt: bytes
+    segments: tuple[bytes, ...] = ()
 
     def save(self, directory: Path) -> None:
         """Write model and salt to a directory; called before the commit, which is worthless without them."""
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "model.bin").write_bytes(self.model)
-        entries = {"challenge": self.challenge, "trainer": self.trainer, "salt": "0x" + self.salt.hex()}
+        for number, segment in enumerate(self.segments):
+            (directory / f"segment-{number}.bin").write_bytes(segment)
+        entries = {
+            "challenge": self.challenge,
+            "trainer": self.trainer,
+            "salt": "0x" + self.salt.hex(),
+            "segments": len(self.segments),
+        }
         (directory / "seal.json").write_text(json.dumps(entries, indent=1))
 
     @classmethod
@@ -47,6 +58,9 @@ class Seal:
                 trainer=str(entries["trainer"]),
                 model=(directory / "model.bin").read_bytes(),
                 salt=bytes.fromhex(entries["salt"].removeprefix("0x")),
+                segments=tuple(
+                    (directory / f"segment-{number}.bin").read_bytes() for number in range(int(entries["segments"]))
+                ),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ChainError(f"{directory}: no complete seal there ({error}); restore it from a backup") from error
@@ -126,7 +140,7 @@ class MarketClient:
         Raises `ChainError` if the challenge's engine refuses the model: its bond would be lost at the unsealing.
         """
         terms = self.contract.terms_of(seal.challenge)
-        self._check_model(seal.model, terms)
+        self._check_model(seal, terms)
         value = terms.trainer_bond + terms.seal_fee if terms.token == ETHER else 0
         digest = seal_hash(
             chain_id=self.chain.chain_id,
@@ -138,14 +152,21 @@ class MarketClient:
         )
         return self._send(self.contract.commit, seal.challenge, digest, sender=seal.trainer, value=value)
 
-    def _check_model(self, model: bytes, terms: Any) -> None:
-        if len(model) > terms.model_bytes:
+    def _check_model(self, seal: Seal, terms: Any) -> None:
+        if len(seal.model) > terms.model_bytes:
             raise ChainError(
-                f"the model has {len(model)} bytes, the challenge takes {terms.model_bytes}; train a smaller network"
+                f"the model has {len(seal.model)} bytes, and the challenge takes {terms.model_bytes}; train a smaller "
+                "network"
             )
-        arguments = model, terms.sample_bytes, terms.input_bits, terms.classes
-        data = VALIDATE + encode(["bytes", "uint256", "uint256", "uint256"], arguments)
-        done = self.chain.env.execute_code(to_address=terms.engine, data=data, is_modifying=False)
+        arguments = seal.model, terms.sample_bytes, terms.input_bits, terms.classes
+        asked = [REGISTER + encode(["bytes"], [segment]) for segment in seal.segments]
+        asked.append(VALIDATE + encode(["bytes", "uint256", "uint256", "uint256"], arguments))
+        # nothing of it stays, so that segments are as secret as before
+        with self.chain.env.anchor():
+            for data in asked:
+                done = self.chain.env.execute_code(to_address=terms.engine, data=data)
+                if done.is_error:
+                    break
         if done.is_error:
             # Error(string)
             said = decode(["string"], done.output[4:])[0] if len(done.output) > 4 else "no reason given"
@@ -159,7 +180,11 @@ class MarketClient:
         return self._send(self.contract.claim, challenge, score, sender=sender)
 
     def unseal(self, seal: Seal, predictions: Sequence[bytes]) -> Receipt:
-        """Show the model and its predictions."""
+        """Show the model and its predictions; a transaction before for each segment that is not registered."""
+        if seal.segments:
+            steps = Steps(self.chain, self.contract.terms_of(seal.challenge).engine, gas_limit=self.gas_limit)
+            for _ in steps.register(seal.segments, sender=seal.trainer):
+                pass
         return self._send(
             self.contract.unseal, seal.challenge, seal.salt, list(predictions), seal.model, sender=seal.trainer
         )

@@ -63,12 +63,12 @@ class Convolution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvolutionalNetwork:
-    """A convolutional integer network; construction checks every bound and raises `NetworkError`.
+class Trunk:
+    """Convolutions without a head, whose last planes are the answer; construction checks every bound and raises
+    `NetworkError`.
 
     channels, height, width: of a sample; sides of 1 to 32.
     convolutions:    1 to 23 of them.
-    head:            the dense layer behind them, without a shift.
     input_bits:      bits of a number of a sample: 1, 2, 4 or 8.
     activation_bits: bits of a number of any other plane.
     weight_bits:     4 or 8: weights in [-Q, Q] with Q = 7 or 127.
@@ -78,18 +78,12 @@ class ConvolutionalNetwork:
     height: int
     width: int
     convolutions: tuple[Convolution, ...]
-    head: Layer
     input_bits: int
     activation_bits: int
     weight_bits: int
 
     def __post_init__(self) -> None:
         _check(self)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return int(self.head.weights.shape[1])
 
     @property
     def inputs(self) -> int:
@@ -104,13 +98,37 @@ class ConvolutionalNetwork:
     @property
     def multiply_adds(self) -> int:
         """Multiply-adds of one sample, padding included."""
-        total = int(self.head.weights.size)
-        for conv, (_, height, width) in zip(self.convolutions, self.shapes[:-1], strict=True):
-            total += int(conv.weights.size) * height * width
-        return total
+        return sum(
+            int(conv.weights.size) * height * width
+            for conv, (_, height, width) in zip(self.convolutions, self.shapes[:-1], strict=True)
+        )
 
 
-def _shapes(network: ConvolutionalNetwork) -> list[tuple[int, int, int]]:
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionalNetwork(Trunk):
+    """A convolutional integer network: a trunk and its head.
+
+    head: the dense layer behind the convolutions, without a shift.
+    """
+
+    head: Layer
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_head(self)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.head.weights.shape[1])
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one sample, padding included."""
+        return super().multiply_adds + int(self.head.weights.size)
+
+
+def _shapes(network: Trunk) -> list[tuple[int, int, int]]:
     shapes = [(network.channels, network.height, network.width)]
     for conv in network.convolutions:
         _, height, width = shapes[-1]
@@ -119,7 +137,7 @@ def _shapes(network: ConvolutionalNetwork) -> list[tuple[int, int, int]]:
     return shapes
 
 
-def bounds(network: ConvolutionalNetwork, number: int) -> Int64:
+def bounds(network: Trunk, number: int) -> Int64:
     """Largest |accumulator| of each channel of a convolution, what is added included; int64, shape (outputs,)."""
     conv = network.convolutions[number]
     top = 2 ** (network.activation_bits if number else network.input_bits) - 1
@@ -129,7 +147,7 @@ def bounds(network: ConvolutionalNetwork, number: int) -> Int64:
     return bound
 
 
-def _check(network: ConvolutionalNetwork) -> None:
+def _check(network: Trunk) -> None:
     for name, value, allowed in (
         ("input_bits", network.input_bits, INPUT_BITS),
         ("activation_bits", network.activation_bits, INPUT_BITS),
@@ -145,6 +163,9 @@ def _check(network: ConvolutionalNetwork) -> None:
         raise NetworkError(f"images have {network.channels} channels; use 1 to {MAX_CHANNELS}")
     for number, conv in enumerate(network.convolutions):
         _check_convolution(network, number, conv)
+
+
+def _check_head(network: ConvolutionalNetwork) -> None:
     channels, height, width = network.shapes[-1]
     head = network.head
     if head.weights.dtype != np.int64 or head.bias.dtype != np.int64:
@@ -162,7 +183,7 @@ def _check(network: ConvolutionalNetwork) -> None:
     _check_bound("head", bound)
 
 
-def _check_convolution(network: ConvolutionalNetwork, number: int, conv: Convolution) -> None:
+def _check_convolution(network: Trunk, number: int, conv: Convolution) -> None:
     where = f"convolution {number + 1}"
     if conv.weights.dtype != np.int64 or conv.bias.dtype != np.int64:
         raise NetworkError(f"{where}: weights and bias must be int64")
@@ -234,7 +255,7 @@ def halved(planes: Int64, how: Halve) -> Int64:
     return out
 
 
-def planes_of(network: ConvolutionalNetwork, samples: Uint8) -> list[Int64]:
+def planes_of(network: Trunk, samples: Uint8) -> list[Int64]:
     """The sample's planes, then those behind each convolution: int64, shape (n, channels, height, width).
 
     samples: uint8, shape (n, height * channels * width), row by row and in a row channel by channel, below
@@ -275,7 +296,7 @@ def predict(network: ConvolutionalNetwork, samples: Uint8, *, batch: int = 256) 
     return np.concatenate(parts) if parts else np.zeros(0, np.uint8)
 
 
-def stages(network: ConvolutionalNetwork) -> list[range]:
+def stages(network: Trunk) -> list[range]:
     """Convolutions whose inputs have the same height and width, in a row: by their numbers from 0."""
     starts = [0, *(n + 1 for n, conv in enumerate(network.convolutions[:-1]) if conv.halve)]
     return [range(a, b) for a, b in pairwise([*starts, len(network.convolutions)])]

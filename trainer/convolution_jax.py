@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from trainer.convolution import ConvolutionalNetwork, Halve
+from trainer.convolution import ConvolutionalNetwork, Halve, Trunk
 from trainer.errors import NetworkError
 from trainer.integer import Int64, Uint8
 
@@ -83,22 +83,23 @@ def square_sum(planes: jax.Array) -> jax.Array:
     return a + b + c + d
 
 
-def parameters(network: ConvolutionalNetwork) -> Parameters:
-    """Weights and biases of each convolution and of the head on the device, int32.
+def parameters(network: Trunk) -> Parameters:
+    """Weights and biases of each convolution, and of the head if there is one, on the device, int32.
 
     Shapes (K, K, inputs, outputs) and (outputs,); of the head (inputs, classes), with inputs in the order of planes.
     """
-    channels, height, width = network.shapes[-1]
-    head = network.head.weights.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
     pairs = [(conv.weights.transpose(2, 3, 1, 0), conv.bias) for conv in network.convolutions]
-    pairs.append((head.reshape(channels * height * width, -1), network.head.bias))
+    if isinstance(network, ConvolutionalNetwork):
+        channels, height, width = network.shapes[-1]
+        head = network.head.weights.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
+        pairs.append((head.reshape(channels * height * width, -1), network.head.bias))
     return tuple((jnp.asarray(weights.astype(np.int32)), jnp.asarray(bias.astype(np.int32))) for weights, bias in pairs)
 
 
 def _forward(
     layers: Parameters, samples: jax.Array, *, shape: tuple[int, int, int], steps: tuple[Step, ...], top: int
 ) -> jax.Array:
-    """Accumulators of the last layer: int32, shape (n, classes)."""
+    """Accumulators of the last layer: int32, shape (n, classes); of a trunk its last planes, row by row."""
     found = [planes_of(samples.astype(jnp.int32), shape)]
     for (weights, bias), step in zip(layers, steps, strict=False):
         # what a stride leaves out is never computed
@@ -112,6 +113,8 @@ def _forward(
         elif step.halve == Halve.MEAN:
             planes = square_sum(planes) >> 2
         found.append(planes)
+    if len(layers) == len(steps):
+        return found[-1].transpose(0, 1, 3, 2).reshape(len(samples), -1)
     weights, bias = layers[-1]
     flat = found[-1].reshape(len(samples), -1)
     return lax.dot_general(flat, weights, (((1,), (0,)), ((), ())), preferred_element_type=jnp.int32) + bias
@@ -132,6 +135,15 @@ def logits(network: ConvolutionalNetwork, samples: Uint8, *, batch: int = 128) -
     Samples go through in equal batches (the last one is filled up), so that one compilation serves all.
     Returns int64, shape (n, classes), on the host. Raises `NetworkError` for other shapes and values.
     """
+    return _through(network, samples, network.classes, batch)
+
+
+def outputs(trunk: Trunk, samples: Uint8, *, batch: int = 128) -> Uint8:
+    """The last planes of a trunk as samples, as `trainer.segments.outputs` gives them: uint8, shape (n, numbers)."""
+    return _through(trunk, samples, int(np.prod(trunk.shapes[-1])), batch).astype(np.uint8)
+
+
+def _through(network: Trunk, samples: Uint8, width: int, batch: int) -> Int64:
     if samples.ndim != 2 or samples.shape[1] != network.inputs:
         raise NetworkError(f"samples have shape {samples.shape}; the network takes (n, {network.inputs})")
     if samples.size and (samples.max() >= 2**network.input_bits or samples.min() < 0):
@@ -141,7 +153,7 @@ def logits(network: ConvolutionalNetwork, samples: Uint8, *, batch: int = 128) -
     layers = parameters(network)
     steps = tuple(Step(conv.shift, conv.halve, conv.depthwise, conv.skip, conv.lift) for conv in network.convolutions)
     top, size = 2**network.activation_bits - 1, max(min(batch, len(samples)), 1)
-    out = np.zeros((len(samples), network.classes), np.int64)
+    out = np.zeros((len(samples), width), np.int64)
     for i in range(0, len(samples), size):
         part = samples[i : i + size]
         filled = jnp.asarray(np.pad(part, ((0, size - len(part)), (0, 0))))

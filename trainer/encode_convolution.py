@@ -1,11 +1,12 @@
-"""Convolutional models as bytes: the "Convolutional model" of `contracts/README.md`, in NumPy.
+"""Convolutional models and trunks as bytes: "Convolutional model" and "Trunk" of `contracts/README.md`, in NumPy.
 
-`decode` and the convolution engine's `validate` accept exactly the same byte strings.
+`decode` and `validate` of the validator accept exactly the same byte strings, as do `decode_trunk` and
+`validate_trunk`.
 """
 
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from trainer.convolution import (
     Convolution,
     ConvolutionalNetwork,
     Halve,
+    Trunk,
     bounds,
     stages,
 )
@@ -26,6 +28,7 @@ from trainer.header import LIFT, MAGIC, MAX_COST, MAX_MODEL_BYTES
 from trainer.integer import Int64, Layer
 
 VERSION: Final = 3
+TRUNK_VERSION: Final = 4
 HEADER: Final = struct.Struct(">4s5BHBBH17s")
 DESCRIPTOR: Final = struct.Struct(">H6B")
 
@@ -42,6 +45,11 @@ DOZEN: Final = 12
 BLOCK: Final = 8
 """Rows of a plane that the engine holds together."""
 MAX_BLOCKS: Final = 384
+MAX_TRUNK_BLOCKS: Final = 1024
+MAX_TRUNK_COST: Final = 15_500_000
+"""Gas of one sample and 16 a byte of the file."""
+MAX_PLANES_BYTES: Final = 16_384
+"""Bytes of the last planes of a trunk."""
 MAX_SLOTS: Final = 128
 MAX_HEAD: Final = 1024
 HEAD_LANE: Final = 32
@@ -49,6 +57,7 @@ HEAD_RUN: Final = 8
 
 # the engine's gas, see `cost`
 _GAS_CALL: Final = 290_000
+_GAS_TRUNK: Final = 700_000
 _GAS_LAYER: Final = 12_000
 _GAS_ROW: Final = 1_000
 _GAS_WORD: Final = 800
@@ -65,6 +74,7 @@ _GAS_HALVED: Final = 3_300
 _GAS_MADE: Final = 2_400
 _GAS_HEAD_WORD: Final = 700
 _GAS_CLASS: Final = 500
+_GAS_PACKED: Final = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +102,7 @@ def geometry(width: int, bound: int) -> Geometry:
     raise AssertionError(f"no geometry for {width} and {bound}")
 
 
-def geometries(network: ConvolutionalNetwork) -> list[Geometry]:
+def geometries(network: Trunk) -> list[Geometry]:
     """Of the sample and of the planes behind each convolution; planes of one height and width lie alike."""
     found: list[Geometry] = []
     for stage in stages(network):
@@ -144,7 +154,7 @@ def start(count: int) -> int:
     return 32 + -(-count * DESCRIPTOR.size // 32) * 32
 
 
-def blocks(network: ConvolutionalNetwork) -> int:
+def blocks(network: Trunk) -> int:
     """Blocks of 8 rows that the engine holds for one sample, and the empty ones between planes."""
     found, total, waiting = geometries(network), 1, 0
     for number, (channels, height, _) in enumerate(network.shapes):
@@ -156,8 +166,9 @@ def blocks(network: ConvolutionalNetwork) -> int:
     return total + waiting
 
 
-def encode(network: ConvolutionalNetwork) -> bytes:
-    """The model file: the only encoding of this network; raises `EncodingError` where it has none."""
+def encode(network: Trunk) -> bytes:
+    """The file of a network, or of a trunk: its only encoding; raises `EncodingError` where it has none."""
+    head = network if isinstance(network, ConvolutionalNetwork) else None
     if network.inputs * network.input_bits % 8:
         raise EncodingError(f"{network.inputs} inputs of {network.input_bits} bits end inside a byte")
     _check_limits(network)
@@ -165,7 +176,7 @@ def encode(network: ConvolutionalNetwork) -> bytes:
     parts = [
         HEADER.pack(
             MAGIC,
-            VERSION,
+            VERSION if head else TRUNK_VERSION,
             count,
             network.input_bits,
             network.activation_bits,
@@ -173,7 +184,7 @@ def encode(network: ConvolutionalNetwork) -> bytes:
             network.channels,
             network.height,
             network.width,
-            network.classes,
+            head.classes if head else 0,
             bytes(17),
         )
     ]
@@ -192,7 +203,8 @@ def encode(network: ConvolutionalNetwork) -> bytes:
     parts.append(bytes(-count * DESCRIPTOR.size % 32))
     for conv in network.convolutions:
         parts += [(conv.bias + LIFT).astype(">u4").tobytes(), _pack_rows(conv, bits)]
-    parts += [(network.head.bias + LIFT).astype(">u4").tobytes(), _pack_head(network)]
+    if head:
+        parts += [(head.head.bias + LIFT).astype(">u4").tobytes(), _pack_head(head)]
     model = b"".join(parts)
     if len(model) > MAX_MODEL_BYTES:
         raise EncodingError(f"the model takes {len(model)} bytes; at most {MAX_MODEL_BYTES} fit")
@@ -267,6 +279,48 @@ def _pack_head(network: ConvolutionalNetwork) -> bytes:
 
 def decode(data: bytes) -> ConvolutionalNetwork:
     """The network of a model file; raises `EncodingError`, which names the fault, for every other byte string."""
+    fields, splits, at, classes = _read(data, VERSION)
+    trunk = _trunk(fields)
+    bits, shape = trunk.weight_bits, trunk.shapes[-1]
+    took = classes * (4 + head_bytes(shape, bits))
+    if len(data) != at + took:
+        raise EncodingError(f"{len(data)} bytes; the header asks for {at + took}")
+    bias = np.frombuffer(data, ">u4", classes, at).astype(np.int64) - LIFT
+    packed = _split(data[at + 4 * classes :], bits).reshape(classes, -1)
+    places = _head_places(shape, bits)
+    stored = packed[:, places]
+    if (stored == 0).any() or np.delete(packed, places, axis=1).any():
+        raise EncodingError("head: a field with a weight is zero, or one without is not")
+    head = Layer(weights=np.ascontiguousarray(stored.T) - 2 ** (bits - 1), bias=bias, shift=None)
+    try:
+        network = ConvolutionalNetwork(head=head, **fields)
+    except NetworkError as error:
+        raise EncodingError(str(error)) from error
+    _check_rest(network, splits)
+    return network
+
+
+def decode_trunk(data: bytes) -> Trunk:
+    """The trunk of a file; raises `EncodingError`, which names the fault, for every other byte string."""
+    fields, splits, at, classes = _read(data, TRUNK_VERSION)
+    trunk = _trunk(fields)
+    if classes:
+        raise EncodingError(f"bytes 13 and 14: {classes} classes; a trunk has none")
+    if len(data) != at:
+        raise EncodingError(f"{len(data)} bytes; the header asks for {at}")
+    _check_rest(trunk, splits)
+    return trunk
+
+
+def _trunk(fields: dict[str, Any]) -> Trunk:
+    try:
+        return Trunk(**fields)
+    except NetworkError as error:
+        raise EncodingError(str(error)) from error
+
+
+def _read(data: bytes, wanted: int) -> tuple[dict[str, Any], list[int], int, int]:
+    """Fields of `Trunk`, the words of a row of each convolution, where the head would be, and its classes."""
     if len(data) < HEADER.size:
         raise EncodingError(f"a model has at least {HEADER.size} bytes, not {len(data)}")
     if len(data) > MAX_MODEL_BYTES:
@@ -274,8 +328,8 @@ def decode(data: bytes) -> ConvolutionalNetwork:
     magic, version, count, input_bits, activation_bits, bits, channels, height, width, classes, rest = (
         HEADER.unpack_from(data)
     )
-    if magic != MAGIC or version != VERSION:
-        raise EncodingError(f"magic and version are {magic!r} and {version}, not {MAGIC!r} and {VERSION}")
+    if magic != MAGIC or version != wanted:
+        raise EncodingError(f"magic and version are {magic!r} and {version}, not {MAGIC!r} and {wanted}")
     if not 1 <= count <= MAX_CONVOLUTIONS:
         raise EncodingError(f"byte 5: {count} convolutions; 1 to {MAX_CONVOLUTIONS} are possible")
     if bits not in WEIGHT_BITS:
@@ -320,50 +374,67 @@ def decode(data: bytes) -> ConvolutionalNetwork:
         splits.append(last >> 4)
         part = 2 if halve else 1
         shape = (outputs, shape[1] // part, shape[2] // part)
-    took = classes * (4 + head_bytes(shape, bits))
-    if len(data) != at + took:
-        raise EncodingError(f"{len(data)} bytes; the header asks for {at + took}")
-    bias = np.frombuffer(data, ">u4", classes, at).astype(np.int64) - LIFT
-    fields = _split(data[at + 4 * classes :], bits).reshape(classes, -1)
-    places = _head_places(shape, bits)
-    stored = fields[:, places]
-    if (stored == 0).any() or np.delete(fields, places, axis=1).any():
-        raise EncodingError("head: a field with a weight is zero, or one without is not")
-    head = Layer(weights=np.ascontiguousarray(stored.T) - 2 ** (bits - 1), bias=bias, shift=None)
-    try:
-        network = ConvolutionalNetwork(
-            channels=channels,
-            height=height,
-            width=width,
-            convolutions=tuple(convolutions),
-            head=head,
-            input_bits=input_bits,
-            activation_bits=activation_bits,
-            weight_bits=bits,
-        )
-    except NetworkError as error:
-        raise EncodingError(str(error)) from error
-    if splits != [place.split for place in geometries(network)][:count]:
+    fields = {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "convolutions": tuple(convolutions),
+        "input_bits": input_bits,
+        "activation_bits": activation_bits,
+        "weight_bits": bits,
+    }
+    return fields, splits, at, classes
+
+
+def _check_rest(network: Trunk, splits: list[int]) -> None:
+    """What a network or a trunk that is within its bounds must be besides."""
+    if splits != [place.split for place in geometries(network)][: len(splits)]:
         raise EncodingError(f"rows lie in {splits} words; the sums of the network ask for other numbers")
-    if network.inputs * input_bits % 8:
-        raise EncodingError(f"{network.inputs} inputs of {input_bits} bits end inside a byte")
+    if network.inputs * network.input_bits % 8:
+        raise EncodingError(f"{network.inputs} inputs of {network.input_bits} bits end inside a byte")
     _check_limits(network)
-    return network
 
 
-def _check_limits(network: ConvolutionalNetwork) -> None:
+def file_bytes(network: Trunk) -> int:
+    """Bytes of the file of a network or a trunk."""
+    bits, total = network.weight_bits, start(len(network.convolutions))
+    for conv in network.convolutions:
+        outputs, inputs, size, _ = conv.weights.shape
+        total += outputs * (4 + row_bytes(size, inputs, bits))
+    if isinstance(network, ConvolutionalNetwork):
+        total += network.classes * (4 + head_bytes(network.shapes[-1], bits))
+    return total
+
+
+def planes_bytes(trunk: Trunk) -> int:
+    """Bytes of the last planes of a trunk, packed as a sample is; rounded up."""
+    return -(-int(np.prod(trunk.shapes[-1])) * trunk.activation_bits // 8)
+
+
+def _check_limits(network: Trunk) -> None:
     """What the engine has room for."""
-    if blocks(network) > MAX_BLOCKS:
-        raise EncodingError(f"planes take {blocks(network)} blocks of 8 rows; at most {MAX_BLOCKS} fit")
-    if head_terms(network.shapes[-1]) > MAX_HEAD:
+    head = isinstance(network, ConvolutionalNetwork)
+    room = MAX_BLOCKS if head else MAX_TRUNK_BLOCKS
+    if blocks(network) > room:
+        raise EncodingError(f"planes take {blocks(network)} blocks of 8 rows; at most {room} fit")
+    if head and head_terms(network.shapes[-1]) > MAX_HEAD:
         raise EncodingError(f"the head sees {head_terms(network.shapes[-1])} words of 8 pixels; at most {MAX_HEAD} fit")
+    if not head and np.prod(network.shapes[-1]) * network.activation_bits % 8:
+        raise EncodingError(f"planes {network.shapes[-1]} of {network.activation_bits} bits end inside a byte")
+    if not head and planes_bytes(network) > MAX_PLANES_BYTES:
+        raise EncodingError(f"the last planes take {planes_bytes(network)} bytes; at most {MAX_PLANES_BYTES} fit")
     for number, conv in enumerate(network.convolutions):
         if _slots(conv)[1] > MAX_SLOTS:
             raise EncodingError(
                 f"convolution {number + 1}: kernels of {conv.weights.shape[2]} x {conv.weights.shape[3]} over "
                 f"{conv.weights.shape[1]} channels; 5 x 5 fits over 128"
             )
-    if cost(network) > MAX_COST:
+    if not head and cost(network) + 16 * file_bytes(network) > MAX_TRUNK_COST:
+        raise EncodingError(
+            f"one sample costs up to {cost(network)} gas and {file_bytes(network)} bytes; at most {MAX_TRUNK_COST} gas "
+            "are allowed, with 16 a byte"
+        )
+    if head and cost(network) > MAX_COST:
         raise EncodingError(f"one sample costs up to {cost(network)} gas; at most {MAX_COST} are allowed")
 
 
@@ -377,10 +448,11 @@ def _slots(conv: Convolution) -> tuple[int, int, int]:
     return count, -(-count // step), count // step * 3 + groups
 
 
-def cost(network: ConvolutionalNetwork) -> int:
-    """Upper bound of the execution gas of `predict` for one sample: the contract's `cost`."""
+def cost(network: Trunk) -> int:
+    """Upper bound of the execution gas of one sample, of `predict` or of a trunk's `run`: the contract's `cost`."""
     found, shapes = geometries(network), network.shapes
-    gas = _GAS_CALL + network.channels * network.height * (_GAS_ROW + _GAS_WORD * found[0].split)
+    gas = _GAS_CALL if isinstance(network, ConvolutionalNetwork) else _GAS_TRUNK
+    gas += network.channels * network.height * (_GAS_ROW + _GAS_WORD * found[0].split)
     for number, conv in enumerate(network.convolutions):
         outputs, _, size, _ = conv.weights.shape
         count, slots, groups = _slots(conv)
@@ -396,6 +468,8 @@ def cost(network: ConvolutionalNetwork) -> int:
         if conv.halve:
             gas += outputs * tiles * (_GAS_HALVED + _GAS_MADE * found[number + 1].split)
     channels, height, _ = shapes[-1]
+    if not isinstance(network, ConvolutionalNetwork):
+        return gas + channels * height * (_GAS_ROW + _GAS_PACKED * found[-1].split)
     terms = head_terms(shapes[-1])
     gas += channels * height * _GAS_ROW + terms * (_GAS_WORD + _GAS_WORD * found[-1].split)
     return gas + network.classes * (_GAS_CLASS + -(-terms * network.weight_bits // HEAD_LANE) * _GAS_HEAD_WORD)

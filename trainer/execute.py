@@ -1,19 +1,29 @@
 """Groups of a package through the contract itself, on a chain of their own, and what NumPy and JAX say to them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boa
 
 from trainer import integer, networks
-from trainer.chain import Chain, Receipt, deploy_binary_engine, deploy_convolution_engine, deploy_engine
+from trainer.chain import (
+    Chain,
+    deploy_binary_engine,
+    deploy_convolution_engine,
+    deploy_engine,
+    deploy_segmented_engine,
+)
 from trainer.convolution import ConvolutionalNetwork
 from trainer.encode import classes_of
+from trainer.encode_segments import files_of
 from trainer.errors import ChainError
 from trainer.integer import Uint8
 from trainer.networks import AnyNetwork
 from trainer.package import Group
+from trainer.segments import SegmentedNetwork
+from trainer.steps import Steps
 
 BALANCE = 10**18
 
@@ -25,8 +35,9 @@ class Executed:
     group:           its index.
     classes:         what the contract predicts, uint8, shape (S,).
     right:           how many of these are the group's labels.
-    execution_gas:   gas of the call that runs all of its samples, all slots cold.
-    transaction_gas: what that call would pay as a transaction.
+    execution_gas:   gas of the call that runs all of its samples, all slots cold; of a network in segments, of all
+                     steps and the call that follows them.
+    transaction_gas: what that call, or these, would pay as transactions.
     """
 
     group: int
@@ -40,7 +51,7 @@ class Executed:
 class Execution:
     """What the contract made of a network.
 
-    validate_gas: execution gas of its check of the model.
+    validate_gas: execution gas of its check of the model, segments included.
     sample_gas:   gas that it promises one sample takes at most.
     groups:       in the order asked for.
     """
@@ -58,40 +69,50 @@ def execute(network: AnyNetwork, groups: Sequence[Group], *, classes: int) -> Ex
     Raises `ChainError` where the engine refuses the model, or where it, NumPy and JAX do not predict the same: the
     message names the first sample.
     """
-    model, chain = networks.write(network), Chain()
+    model, chain = networks.model_of(network), Chain()
     sender = chain.account("evaluator", BALANCE)
     sample_bytes = network.inputs * network.input_bits // 8
-    with chain.active():
+    with chain.active(), _reasons():
         engine = _deploy(network)
-        checked = _send(chain, engine.validate, model, sample_bytes, network.input_bits, classes, sender=sender)
+        cut = network if isinstance(network, SegmentedNetwork) else None
+        steps = Steps(chain, engine.address) if cut else None
+        checks = list(steps.register(files_of(cut), sender=sender)) if cut and steps else []
+        checks.append(chain.send(engine.validate, model, sample_bytes, network.input_bits, classes, sender=sender))
         done = []
         for group in groups:
             count = len(group.y)
-            receipt = _send(chain, engine.predict, model + group.samples, len(model), (1 << count) - 1, sender=sender)
-            found = classes_of(receipt.result[0], count)
+            receipts = [one for x in group.x for one in steps.run(cut, x, sender=sender)] if cut and steps else []
+            every = (1 << count) - 1
+            receipts.append(chain.send(engine.predict, model + group.samples, len(model), every, sender=sender))
+            found = classes_of(receipts[-1].result[0], count)
             _compare(network, group, found)
             done.append(
                 Executed(
                     group=group.index,
                     classes=found,
                     right=int((found == group.y).sum()),
-                    execution_gas=receipt.execution_gas,
-                    transaction_gas=receipt.transaction_gas,
+                    execution_gas=sum(receipt.execution_gas for receipt in receipts),
+                    transaction_gas=sum(receipt.transaction_gas for receipt in receipts),
                 )
             )
-    return Execution(validate_gas=checked.execution_gas, sample_gas=int(checked.result), groups=tuple(done))
+    validate_gas = sum(receipt.execution_gas for receipt in checks)
+    return Execution(validate_gas=validate_gas, sample_gas=int(checks[-1].result), groups=tuple(done))
 
 
 def _deploy(network: AnyNetwork) -> Any:
     """The engine for a network."""
+    if isinstance(network, SegmentedNetwork):
+        return deploy_segmented_engine()
     if isinstance(network, ConvolutionalNetwork):
         return deploy_convolution_engine()
     return deploy_binary_engine() if network.weight_bits == integer.BINARY else deploy_engine()
 
 
-def _send(chain: Chain, function: Any, *args: Any, sender: str) -> Receipt:
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """A call that reverts says so in a sentence."""
     try:
-        return chain.send(function, *args, sender=sender)
+        yield
     except boa.BoaError as error:
         reason = getattr(error.stack_trace.last_frame, "pretty_vm_reason", error.stack_trace.last_frame)
         raise ChainError(f"the contract refuses the model ({reason}); train one for this package") from error

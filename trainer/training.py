@@ -27,11 +27,11 @@ import numpy.typing as npt
 from flax import nnx
 from jax.sharding import Mesh
 
-from trainer import convolution_jax, convolution_models, encode_convolution, integer
+from trainer import convolution_models, integer, networks
 from trainer.binary import BinaryMLP
-from trainer.convolution import ConvolutionalNetwork
 from trainer.convolution_models import FloatCNN
 from trainer.errors import DataError
+from trainer.integer import Network
 from trainer.models import FloatMLP, calibrate, fold
 from trainer.networks import AnyNetwork
 from trainer.phase import EXACT, FAST, Data, Exportable, Model, Phase, Plan, Rows, alike, place
@@ -257,9 +257,9 @@ def _calibrated(recipe: Recipe | ConvolutionRecipe, model: FloatMLP | FloatCNN, 
 
 def _predict(network: AnyNetwork, samples: Uint8) -> Uint8:
     """What NumPy predicts; of a convolutional network in JAX, which gives the same bits sooner."""
-    if isinstance(network, ConvolutionalNetwork):
-        return convolution_jax.predict(network, samples)
-    return integer.predict(network, samples)
+    if isinstance(network, Network):
+        return integer.predict(network, samples)
+    return networks.predict_jax(network, samples)
 
 
 def _phases(
@@ -388,5 +388,5 @@ def _check(x: Uint8, y: Uint8, recipe: Recipe | ConvolutionRecipe, classes: int 
             image = recipe.architecture.image
             raise DataError(f"rows have {x.shape[1]} features; the recipe's images of {image} have {blank.inputs}")
         # a network that no file holds is not worth hours
-        encode_convolution.encode(blank)
+        networks.write(networks.fitted(blank))
     return classes

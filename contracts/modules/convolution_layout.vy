@@ -9,6 +9,8 @@
 
 # "ASAY" and version 3: 0x4153415903
 MAGIC: constant(uint256) = 280569665795
+# the same and version 4
+TRUNK_MAGIC: constant(uint256) = 280569665796
 MAX_CONVOLUTIONS: constant(uint256) = 23
 MAX_SIDE: constant(uint256) = 32
 MAX_CHANNELS: constant(uint256) = 256
