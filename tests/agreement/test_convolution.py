@@ -137,9 +137,9 @@ def test_every_halving(machine: Machine, halve: int, side: int, bound: int) -> N
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 9, 11, 12, 13, 24])
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_every_number_of_channels(machine: Machine, channels: int, size: int) -> None:
-    """Slots that are full, and those that are not; more outputs than meet a tile together."""
+    """Slots that are full, and those that are not, in every row of a tile; more outputs than meet one together."""
     for layer in ({"size": size, "outputs": 35}, {"size": size, "depthwise": 1}):
-        network = build((channels, 4, 6), [layer], bits=(4, 4, 4), seed=channels)
+        network = build((channels, 8, 6), [layer], bits=(4, 4, 4), seed=channels)
         check(machine, network, images(network, 3, channels))
 
 

@@ -87,6 +87,8 @@ def test_a_model_is_accepted_with_its_cost(machine: Machine) -> None:
         (patched(FIRST + 7, 0), "engine: split not canonical"),
         (patched(FIRST + 7, 0x20), "engine: split not canonical"),
         (patched(FIRST + 7, 0x50), "engine: split not canonical"),
+        # behind the last halving, too
+        (patched(SECOND + 7, MODEL[SECOND + 7] + 0x10), "engine: split not canonical"),
         (MODEL[:-1], "engine: wrong length"),
         (MODEL + b"\0", "engine: wrong length"),
         # biases of 2**30 and more than 2**24 - 1 away from it
