@@ -26,12 +26,14 @@ class Played:
         predict: Callable[[Uint8], Uint8],
         *,
         model_bytes: int,
+        segments: tuple[bytes, ...] = (),
     ) -> None:
         """Up to the hold-out.
 
-        deploy:  puts the engine on the chain.
-        sealed:  the model of each trainer.
-        predict: the classes of samples that `claim_and_unseal` and `words` are about.
+        deploy:   puts the engine on the chain.
+        sealed:   the model of each trainer.
+        predict:  the classes of samples that `claim_and_unseal` and `words` are about.
+        segments: the files that the models name, where they are in segments.
         """
         self.chain, self.predict = Chain(0), predict
         with self.chain.active():
@@ -70,7 +72,13 @@ class Played:
         self.groups = [package.group(i) for i in split.holdout(client.key(self.id), manifest.groups, HOLDOUT)]
         self.seals = {}
         for name, model in sealed.items():
-            seal = Seal(challenge=self.id, trainer=self.accounts[name], model=model, salt=demo_salt(0, name))
+            seal = Seal(
+                challenge=self.id,
+                trainer=self.accounts[name],
+                model=model,
+                salt=demo_salt(0, name),
+                segments=segments,
+            )
             self.seals[name] = seal
             client.commit(seal)
         self.wait()
