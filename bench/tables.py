@@ -214,6 +214,38 @@ def layers_table() -> str:
     return table(("layer", "bits", "multiply-adds", "gas", "gas per multiply-add"), lines)
 
 
+def segments_table() -> str:
+    """A network in segments, one line a segment, then the audit of one sample."""
+    report = load(HERE / "results" / "segments.json")
+    head = ("segment", "multiply-adds", "bytes", "registering it", "a step of it")
+    lines = [
+        (
+            planes(row["shape"]),
+            f"{row['multiply_adds']:,}",
+            f"{row['bytes']:,}",
+            f"{row['register_gas']:,}",
+            f"{row['step_gas']:,}",
+        )
+        for row in report["segments"]
+    ]
+    lines.append(("the audit of the sample", "", "", "", f"{report['audit_gas']:,}"))
+    registered = sum(row["register_gas"] for row in report["segments"])
+    whole = f"{report['multiply_adds']:,}", f"{report['bytes']:,}", f"{registered:,}", f"{report['gas']:,}"
+    lines.append((f"in all, {report['transactions']} transactions", *whole))
+    return table(head, lines)
+
+
+def planes(shape: str) -> str:
+    """Planes of a segment, equal ones once."""
+    found: list[list[str]] = []
+    for one in shape.split("-"):
+        if found and found[-1][0] == one:
+            found[-1].append(one)
+        else:
+            found.append([one])
+    return " – ".join(f"{len(same)} × {same[0]}" if len(same) > 1 else same[0] for same in found)
+
+
 def fuzz_table() -> str:
     """Speed of the fuzzing, titanoboa as it comes first."""
     report = load(HERE / "results" / "fuzz.json")
@@ -281,6 +313,7 @@ def planted_table() -> str:
 Tables = dict[str, Callable[[], str]]
 PAGES: dict[Path, Tables] = {
     README: {
+        "segments": segments_table,
         "gas": gas_table,
         "danku": danku_table,
         "evaluation": evaluation_table,

@@ -24,7 +24,8 @@ class Steps:
         gas_limit: what every transaction asks for; None for plenty.
         """
         self.chain, self.gas_limit = chain, gas_limit
-        self.engine = compile_contract(CONTRACTS / "SegmentedEngine.vy").at(address)
+        with chain.active():
+            self.engine = compile_contract(CONTRACTS / "SegmentedEngine.vy").at(address)
 
     def register(self, files: Sequence[bytes], *, sender: str) -> Iterator[Receipt]:
         """Register the segments that are not yet, one transaction each. Whoever unseals their model must have."""
