@@ -1,4 +1,4 @@
-"""Writes `ConvolutionEngine.vy` and `ConvolutionTrunk.vy` from `templates/`: `python -m contracts.generate_convolution`.
+"""Writes `ConvolutionEngine.vy` and `ConvolutionTrunk.vy`: `python -m contracts.generate_convolution`.
 
 Like `generate.py`, whose template lines `# <NAME>` it shares. What both contracts have in common, all but the head and
 the packed planes, is in the templates `convolution_*`.

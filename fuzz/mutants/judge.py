@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import tests.world
 import trainer.chain
+from fuzz.engine.subject import SUBJECTS
 from fuzz.mutants.sources import Mutant, written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,9 @@ DEPLOYED = {
     "modules/binary_layout.vy": ("BinaryValidator", "BinaryEngine"),
     "ConvolutionValidator.vy": ("ConvolutionValidator",),
     "ConvolutionEngine.vy": ("ConvolutionEngine",),
-    "modules/convolution_layout.vy": ("ConvolutionValidator", "ConvolutionEngine"),
+    "modules/convolution_layout.vy": ("ConvolutionValidator", "ConvolutionEngine", "ConvolutionTrunk"),
+    "SegmentedEngine.vy": ("SegmentedEngine",),
+    "ConvolutionTrunk.vy": ("ConvolutionTrunk",),
 }
 """Contracts that a file is part of; a module that is not named is part of the market."""
 
@@ -55,6 +58,7 @@ TESTS = {
         "tests/contracts/test_engines.py",
     ),
     "convolution": ("tests/contracts/test_convolution_engine.py", "tests/agreement/test_convolution.py"),
+    "segmented": ("tests/agreement/test_trunks.py", "tests/contracts/test_segmented_engine.py"),
 }
 """Tests that the survivors of the fuzzing meet, behind the tests of their module."""
 # what a contract does counts, not how its source reads, what it costs or how long it is
@@ -107,14 +111,14 @@ def judge(mutant: Mutant, target: str, seen: Path, *, tests: bool) -> tuple[str,
 
 
 def by_fuzzing(contracts: Path, target: str) -> str | None:
-    """The first failure that fuzzing meets."""
+    """The first failure that fuzzing meets; what is in segments has tests alone."""
     trainer.chain.CONTRACTS = tests.world.CONTRACTS = contracts
     try:
         if target == "market":
             walk_the_market()
         elif target == "convolution":
             run_convolutions()
-        else:
+        elif target in SUBJECTS:
             run_the_engine(target)
     except Exception as error:  # any failure is the mutant being noticed
         return f"fuzz: {type(error).__name__}: {error}"[:160].splitlines()[0]
@@ -138,7 +142,7 @@ def run_the_engine(name: str) -> None:
     from fuzz.engine.check import agree, misuse
     from fuzz.engine.reached import Reached
     from fuzz.engine.run import model_case, one_mutant
-    from fuzz.engine.subject import SUBJECTS, engine_on
+    from fuzz.engine.subject import engine_on
 
     subject, reached = SUBJECTS[name], Reached()
     engine = engine_on(Revm.name, subject.name)

@@ -24,6 +24,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "dense": ("DenseValidator.vy", "modules/dense_layout.vy", "DenseEngine.vy", "DenseWideKernel.vy"),
     "binary": ("BinaryValidator.vy", "modules/binary_layout.vy", "BinaryEngine.vy"),
     "convolution": ("ConvolutionValidator.vy", "modules/convolution_layout.vy", "ConvolutionEngine.vy"),
+    "segmented": ("SegmentedEngine.vy", "ConvolutionTrunk.vy"),
 }
 """What is mutated, and which judge looks at it."""
 
