@@ -1,5 +1,6 @@
 """Training convolutional networks: good enough, repeatable, written and read back; what does not fit is refused."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from trainer.encode_convolution import geometries
 from trainer.errors import DataError, EncodingError, NetworkError
 from trainer.presets import PRESETS, ConvolutionRecipe, Preset, adapt, find_for_package
 from trainer.quantise import Quantiser, fit
+from trainer.segments import SegmentedNetwork
 from trainer.training import Epoch, train
 
 QUICK = ConvolutionRecipe(
@@ -130,6 +132,31 @@ def test_the_command_line_trains_writes_and_reads_back(tmp_path: Path, monkeypat
     refused = CliRunner().invoke(app, ["train", "--preset", "small", "--hidden", "8"])
     assert refused.exit_code == 1
     assert "preset small is convolutional" in refused.stderr
+
+
+def test_a_network_too_large_for_a_transaction_is_written_in_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = tuple(Block(outputs=64, kernel=1, halve=halve) for halve in (Halve.NOT, Halve.NOT, Halve.NOT, Halve.MAX))
+    recipe = replace(
+        QUICK, architecture=Architecture(image=(1, 8, 8), blocks=wide), epochs=1, quantised_epochs=1, rate=3e-3
+    )
+    preset = Preset(name="wide", dataset=DIGITS, pooled=False, recipe=recipe, expected="")
+    monkeypatch.setitem(presets.PRESETS, "wide", preset)
+    model = tmp_path / "model.bin"
+    trained = CliRunner().invoke(app, ["train", "--preset", "wide", "--out", str(model), "--json"])
+    assert trained.exit_code == 0, trained.output
+    report = json.loads(trained.stdout)
+    assert report["shape"] == "1x8x8-64x8x8-64x8x8-64x8x8-64x4x4|1024-10"
+    assert (report["multiply_adds"], report["weight_bits"]) == (800_768, 4)
+    network = networks.read(model.read_bytes())
+    assert isinstance(network, SegmentedNetwork)
+    evaluated = CliRunner().invoke(app, ["evaluate", str(model), "--json"])
+    assert evaluated.exit_code == 0, evaluated.output
+    data = digits()
+    test = data.split()[1]
+    classes = networks.predict(network, fit(data, bits=4).apply(data.features[test]))
+    assert f'"right": {(classes == data.labels[test]).sum()},' in evaluated.stdout
 
 
 def test_a_damaged_convolutional_model_is_one_line(tmp_path: Path) -> None:
