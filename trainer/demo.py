@@ -53,7 +53,7 @@ SETTINGS = {
     ),
 }
 HONEST, LIAR, ABSENT = ("ada", "ben"), "mallory", "gus"
-AMOUNTS = {"reward": 10 * ETH, "poster_bond": 2 * ETH, "trainer_bond": ETH, "seal_fee": ETH // 100}
+AMOUNTS: dict[str, Any] = {"reward": 10 * ETH, "poster_bond": 2 * ETH, "trainer_bond": ETH, "seal_fee": ETH // 100}
 
 
 def run(dataset: str | None, seed: int, json: bool, out: Path) -> int:
@@ -182,13 +182,8 @@ class Story:
             **AMOUNTS,
             rule=Rule.BEST,
             threshold=int(THRESHOLD * HOLDOUT_SAMPLES),
-            root=manifest.root,
-            groups=manifest.groups,
+            **manifest.terms,
             holdout=holdout,
-            samples=manifest.group_size,
-            sample_bytes=manifest.sample_bytes,
-            input_bits=manifest.bits,
-            classes=manifest.classes,
             model_bytes=64 * 1024,
             engine=str(self.engine.address),
             full_audit=True,

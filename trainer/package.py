@@ -98,6 +98,18 @@ class Manifest:
             )
 
     @property
+    def terms(self) -> dict[str, Any]:
+        """What the `Terms` of a challenge say about its data: the other fields are the poster's choice."""
+        return {
+            "root": self.root,
+            "groups": self.groups,
+            "samples": self.group_size,
+            "sample_bytes": self.sample_bytes,
+            "input_bits": self.bits,
+            "classes": self.classes,
+        }
+
+    @property
     def bits(self) -> int:
         """Bits of a feature."""
         return self.quantiser.bits
