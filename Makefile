@@ -90,6 +90,7 @@ bench-gas: $(READY) ## gas of inference and of the market's calls, and the READM
 	$(PY) -m bench.evaluation
 	$(PY) -m bench.convolution
 	$(PY) -m bench.segments
+	$(PY) -m bench.binary_patches
 	$(PY) -m bench.weights_from_code
 	$(PY) -m bench.sparse
 	$(PY) -m bench.tables

@@ -214,6 +214,13 @@ def layers_table() -> str:
     return table(("layer", "bits", "multiply-adds", "gas", "gas per multiply-add"), lines)
 
 
+def patches_table() -> str:
+    """Gas of counting the bits of a patch, by channels."""
+    rows = load(HERE / "results" / "binary_patches.json")["rows"]
+    lines = [(str(row["channels"]), str(row["bits"]), f"{row['gas_per_mac']:.2f}") for row in rows]
+    return table(("channels", "bits of a patch", "gas per multiply-add"), lines)
+
+
 def segments_table() -> str:
     """A network in segments, one line a segment, then the audit of one sample."""
     report = load(HERE / "results" / "segments.json")
@@ -323,6 +330,7 @@ PAGES: dict[Path, Tables] = {
     CONTRACTS: {
         "convolution": convolution_table,
         "layers": layers_table,
+        "patches": patches_table,
         "weights": weights_table,
         "zeros": zeros_table,
     },
