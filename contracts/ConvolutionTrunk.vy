@@ -31,9 +31,12 @@ BLOCK: constant(uint256) = 8
 MAX_BLOCKS: constant(uint256) = 1024
 # blocks of a plane
 MAX_TILES: constant(uint256) = 4
-# slots of weights that are kept, of all outputs that meet a tile together; sums of a tile, one of each output
+# slots of weights that are kept, of all outputs that meet a tile together
 MAX_KERNELS: constant(uint256) = 128
 MAX_SLOTS: constant(uint256) = 128
+# outputs that meet a tile together, if more than one slot is theirs
+MAX_WAITING: constant(uint256) = 64
+# tiles of sums that are kept
 MAX_SUMS: constant(uint256) = 128
 # bytes and words of the last planes
 MAX_PLANES: constant(uint256) = 16384
@@ -46,9 +49,7 @@ LIFT: constant(uint256) = 2**30
 
 # How pixels move from words of `run` pixels to words of `to_run`, and from fields of one width to fields of another.
 struct Move:
-    words: uint256
     run: uint256
-    pitch: uint256
     to_words: uint256
     to_run: uint256
     keep: uint256
@@ -75,22 +76,18 @@ def _every(step: uint256) -> uint256:
     @param step Bits of a field, at least 1.
     @return One bit a field, for as many fields as begin in a word.
     """
-    bits: uint256 = 1
-    by: uint256 = step
-    for _: uint256 in range(8):
-        if by > 255:
-            break
-        bits |= bits << by
-        by *= 2
-    return bits
+    if step > 255:
+        return 1
+    whole: uint256 = 256 // step * step
+    # the quotient's highest field ends at bit 256; a shift by 256 leaves nothing
+    return ((ALL // ~(ALL << step)) >> (256 - whole)) | (1 << whole)
 
 
 @internal
 @pure
-def _move(words: uint256, run: uint256, pitch: uint256, to_words: uint256, to_run: uint256, to_pitch: uint256) -> Move:
+def _move(run: uint256, pitch: uint256, to_words: uint256, to_run: uint256, to_pitch: uint256) -> Move:
     """
     @notice How to move rows, apart or together.
-    @param words Words of a row.
     @param run Pixels of a word.
     @param pitch Bits of a pixel there.
     @param to_words Words of the row that is made.
@@ -101,9 +98,7 @@ def _move(words: uint256, run: uint256, pitch: uint256, to_words: uint256, to_ru
     small: uint256 = min(pitch, to_pitch)
     big: uint256 = max(pitch, to_pitch)
     m: Move = empty(Move)
-    m.words = words
     m.run = run
-    m.pitch = pitch
     m.to_words = to_words
     m.to_run = to_run
     m.keep = ~(ALL << (to_run * small))
@@ -121,43 +116,6 @@ def _move(words: uint256, run: uint256, pitch: uint256, to_words: uint256, to_ru
     m.moves1 = m.stays1 << (1 * big)
     m.by1 = 1 * (big - small)
     return m
-
-
-@internal
-@pure
-def _apart(row: uint256[MAX_SPLIT], m: Move) -> uint256[MAX_SPLIT]:
-    """
-    @notice Moves the pixels of a row to wider fields.
-    @param row Words whose pixels are in fields of `pitch` bits, the first one the highest; zero elsewhere, but for bits
-        above the first pixel of a row of one word.
-    @param m See `_move`.
-    @return Words with the same pixels in other fields; zero behind the last pixel.
-    """
-    out: uint256[MAX_SPLIT] = empty(uint256[MAX_SPLIT])
-    v: uint256 = 0
-    # the last pixel of either; runs are at most 32, pitches at most 32
-    last: uint256 = 0
-    for i: uint256 in range(m.to_words, bound=MAX_SPLIT):
-        last = unsafe_add(last, m.to_run)
-        v = (row[0] << unsafe_mul(last - min(last, m.run), m.pitch)) >> unsafe_mul(m.run - min(last, m.run), m.pitch)
-        other: uint256 = m.run
-        for j: uint256 in range(1, m.words, bound=3):
-            other = unsafe_add(other, m.run)
-            if last >= other:
-                v |= row[j] << unsafe_mul(unsafe_sub(last, other), m.pitch)
-            else:
-                v |= row[j] >> unsafe_mul(unsafe_sub(other, last), m.pitch)
-        v &= m.keep
-        if m.to_run > 8:
-            v = (v & m.stays8) | ((v << m.by8) & m.moves8)
-        if m.to_run > 4:
-            v = (v & m.stays4) | ((v << m.by4) & m.moves4)
-        if m.to_run > 2:
-            v = (v & m.stays2) | ((v << m.by2) & m.moves2)
-        if m.to_run > 1:
-            v = (v & m.stays1) | ((v << m.by1) & m.moves1)
-        out[i] = v
-    return out
 
 
 @external
@@ -185,9 +143,18 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
     layer: convolution_layout.Layer = empty(convolution_layout.Layer)
     rows: convolution_layout.Rows = empty(convolution_layout.Rows)
     move: Move = empty(Move)
-    row: uint256[MAX_SPLIT] = empty(uint256[MAX_SPLIT])
     # four rows of halved planes
     hs: uint256[4] = empty(uint256[4])
+    # those that are made, of every word
+    joined: uint256[4] = empty(uint256[4])
+    made: uint256[4][MAX_SPLIT] = empty(uint256[4][MAX_SPLIT])
+    single: bool = False
+    packed: bool = False
+    passes: uint256 = 0
+    field: uint256 = 0
+    lows: uint256 = 0
+    own_lane: uint256 = 0
+    aside: uint256 = 0
     bits: uint256 = shape.weight_bits
     three: uint256 = 3 * bits
     # fields of a chunk
@@ -249,7 +216,10 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
     half_lane: uint256 = 0
     apart: uint256 = 0
     down: uint256 = 0
-    short: bool = False
+    up: uint256 = 0
+    short: uint256 = 0
+    final: bool = False
+    waiting: uint256 = 0
     offset: uint256 = 0
     by1: uint256 = 0
     by2: uint256 = 0
@@ -257,51 +227,75 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
     groups: uint256 = 0
     together: uint256 = 0
     members: uint256 = 0
+    bunches: uint256 = 0
+    wide: uint256 = 0
+    high: uint256 = 0
+    stored: uint256 = 0
     outs: uint256 = 0
+    first: uint256 = 0
     first_channel: uint256 = 0
     here: uint256 = 0
     at: uint256 = 0
     beside: uint256 = 0
     place: uint256 = 0
     base: uint256 = 0
-    patches: uint256 = 0
     goal: uint256 = 0
     own_by: uint256 = 0
     left_by: uint256 = 0
     right_by: uint256 = 0
     signs: uint256 = 0
     bias: uint256 = 0
-    added: uint256 = 0
     pos: uint256 = 0
-    biases: uint256[MAX_KERNELS] = empty(uint256[MAX_KERNELS])
-    wp: uint256[6] = empty(uint256[6])
     wb: uint256[6][2] = empty(uint256[6][2])
     ts: uint256[8] = empty(uint256[8])
     xb: uint256[8] = empty(uint256[8])
     xr: uint256[10] = empty(uint256[10])
+    xf: uint256[10] = empty(uint256[10])
     xs: uint256[10][4] = empty(uint256[10][4])
     xp: uint256[8][12] = empty(uint256[8][12])
     kernels: uint256[6][2][MAX_KERNELS] = empty(uint256[6][2][MAX_KERNELS])
+    # a tile of biases of each output, then those that wait for another slot
     sums: uint256[8][MAX_SUMS] = empty(uint256[8][MAX_SUMS])
     acts: uint256[8][MAX_BLOCKS] = empty(uint256[8][MAX_BLOCKS])
     bytes_made: uint256 = channels[last] * heights[last] * widths[last] * shape.activation_bits // 8
     assert bytes_made <= MAX_PLANES, "engine: planes too large"
-    made: uint256[MAX_WORDS] = empty(uint256[MAX_WORDS])
+    out: uint256[MAX_WORDS] = empty(uint256[MAX_WORDS])
 
     # ── the sample's bits ──
-    move = self._move(1, shape.width, shape.input_bits, splits[0], runs[0], lanes[0])
-    pos = 8 * begin
-    for y: uint256 in range(shape.height, bound=MAX_SIDE):
+    move = self._move(shape.width, shape.input_bits, splits[0], runs[0], lanes[0])
+    two = shape.width * shape.input_bits
+    # to the next row of a channel, behind one
+    beside = (shape.channels - 1) * two
+    apart = splits[0] * (tiles[0] + 1)
+    # the last pixel of a word
+    here = 0
+    for q: uint256 in range(splits[0], bound=MAX_SPLIT):
+        here += runs[0]
+        # from the last pixel of a row to that of the word
+        own_by = (here - min(here, shape.width)) * shape.input_bits
+        left_by = (shape.width - min(here, shape.width)) * shape.input_bits
+        first = 8 * begin
+        base = bases[0] + 1 + q * (tiles[0] + 1)
         for c: uint256 in range(shape.channels, bound=MAX_CHANNELS):
-            pos += shape.width * shape.input_bits
-            # 32 bytes that end where the row ends
-            t = (pos + 7) // 8
-            row[0] = extract32(payload, t - 32, output_type=uint256) >> (8 * t - pos)
-            row = self._apart(row, move)
-            t = bases[0] + c * splits[0] * (tiles[0] + 1) + 1 + y // 8
-            for q: uint256 in range(splits[0], bound=MAX_SPLIT):
-                acts[t][y & 7] = row[q]
-                t += tiles[0] + 1
+            pos = first
+            for tile: uint256 in range(tiles[0], bound=MAX_TILES):
+                xb = empty(uint256[8])
+                for r: uint256 in range(min(8, shape.height - 8 * tile), bound=8):
+                    # 32 bytes that end where the row ends; bits of a payload are below 2**20
+                    pos = unsafe_add(pos, two)
+                    t = unsafe_add(pos, 7) >> 3
+                    v = extract32(payload, unsafe_sub(t, 32), output_type=uint256)
+                    v = (v >> unsafe_add(unsafe_sub(t << 3, pos), left_by) << own_by) & move.keep
+                    if move.to_run > 8:
+                        v = (v & move.stays8) | ((v << move.by8) & move.moves8)
+                    v = (v & move.stays4) | ((v << move.by4) & move.moves4)
+                    v = (v & move.stays2) | ((v << move.by2) & move.moves2)
+                    v = (v & move.stays1) | ((v << move.by1) & move.moves1)
+                    xb[r] = v
+                    pos = unsafe_add(pos, beside)
+                acts[base + tile] = xb
+            first += two
+            base += apart
 
     body = convolution_layout._start(shape.count)
     for number: uint256 in range(shape.count, bound=MAX_LAYERS):
@@ -324,119 +318,143 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
         goal = 0
         if layer.skip > 0:
             goal = unsafe_sub(bases[layer.skip - 1] + 1, outs)
-        # upper lanes, which are the outputs', come down to where rows lie
-        keep = unsafe_mul(ones, low >> layer.shift)
+        up = two + layer.lift
+        # lanes above the limit, before their shift, reach half a lane with what is added; shifts are below 2**6
         limit = ~(ALL << shape.activation_bits)
-        lift = unsafe_mul(ones, low - limit)
+        t = 1 << unsafe_add(layer.shift, shape.activation_bits)
+        lift = unsafe_mul(ones, unsafe_sub(half_lane, min(half_lane, t)))
+        # upper lanes, which are the outputs', come down to where rows lie
+        keep = unsafe_mul(ones, limit & (low >> layer.shift)) >> two
         # a row's weights from left to right are the lanes 0 to 2
         by1 = lane - bits
         by2 = 2 * by1
         offset = half
         if layer.size > 1:
             offset = half * (1 + (1 << lane) + (1 << two))
-        patches = rows.side * rows.side
         groups = channels[number] if layer.depthwise else 1
         members = 1 if layer.depthwise else layer.outputs
         together = min(MAX_KERNELS // rows.slots, members)
-        # to the word beside, in rows
-        beside = 8 * tall
+        bunches = (members + together - 1) // together
+        wide = widths[number]
+        high = heights[number]
+        base = bases[number] + 1
+        stored = body + 4 * layer.outputs - 32
+        # one pixel less than where the first patch begins
+        t = 2 - layer.size // 2
+        own_by = t * lane
+        left_by = (t + run) * lane
+        right_by = (run - t) * lane
         for group: uint256 in range(groups, bound=MAX_CHANNELS):
             first_channel = group if layer.depthwise else 0
-            for bunch: uint256 in range((members + together - 1) // together, bound=MAX_CHANNELS):
-                first: uint256 = group + bunch * together
-                some: uint256 = min(together, members - bunch * together)
+            first = group
+            for bunch: uint256 in range(bunches, bound=MAX_CHANNELS):
+                # of one channel each, or of all outputs
+                some: uint256 = min(together, unsafe_sub(unsafe_add(group, members), first))
 
                 # ── words of weights ──
                 u = 0
                 for o: uint256 in range(some, bound=MAX_KERNELS):
-                    bias = extract32(payload, body + 4 * (first + o) - 28, output_type=uint256) & (2**32 - 1)
+                    # below 2**32
+                    t = unsafe_add(first, o)
+                    # the 32 bytes that end with it: behind the last there may be fewer
+                    bias = extract32(payload, unsafe_sub(unsafe_add(body, t << 2), 28), output_type=uint256) & (2**32 - 1)
                     # half a lane more than the bias; below 2**32
-                    biases[o] = unsafe_mul(ones, unsafe_sub(unsafe_add(bias, half_lane), LIFT))
-                    pos = body + 4 * layer.outputs + (first + o) * rows.row_bytes - 32
+                    bias = unsafe_mul(ones, unsafe_sub(unsafe_add(bias, half_lane), LIFT))
+                    ts[0] = bias
+                    ts[1] = bias
+                    ts[2] = bias
+                    ts[3] = bias
+                    ts[4] = bias
+                    ts[5] = bias
+                    ts[6] = bias
+                    ts[7] = bias
+                    sums[o] = ts
+                    pos = unsafe_add(stored, unsafe_mul(t, rows.row_bytes))
                     for slot: uint256 in range(rows.slots, bound=MAX_SLOTS):
                         wb = empty(uint256[6][2])
+                        pos = unsafe_add(pos, rows.chunk_bytes)
                         if layer.size > 1:
-                            for pair: uint256 in range(min(2, unsafe_sub(rows.chunks, 2 * slot)), bound=2):
+                            v = extract32(payload, pos, output_type=uint256)
+                            wb[0][0] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                            v = v >> three
+                            wb[0][1] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                            v = v >> three
+                            wb[0][2] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                            v = v >> three
+                            wb[0][3] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                            v = v >> three
+                            wb[0][4] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                            v = v >> three
+                            wb[0][5] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                            # at most 256 chunks
+                            if unsafe_add(slot << 1, 1) < rows.chunks:
                                 pos = unsafe_add(pos, rows.chunk_bytes)
                                 v = extract32(payload, pos, output_type=uint256)
-                                wp[0] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                wb[1][0] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                 v = v >> three
-                                wp[1] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                wb[1][1] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                 v = v >> three
-                                wp[2] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                wb[1][2] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                 v = v >> three
-                                wp[3] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                wb[1][3] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                 v = v >> three
-                                wp[4] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                wb[1][4] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                                 v = v >> three
-                                wp[5] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                v = v >> three
-                                wb[pair] = wp
+                                wb[1][5] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
                         else:
-                            pos = unsafe_add(pos, rows.chunk_bytes)
                             v = extract32(payload, pos, output_type=uint256)
-                            wb[0][0] = unsafe_sub(v & f0, offset)
+                            wb[0][0] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[0][1] = unsafe_sub(v & f0, offset)
+                            wb[0][1] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[0][2] = unsafe_sub(v & f0, offset)
+                            wb[0][2] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[0][3] = unsafe_sub(v & f0, offset)
+                            wb[0][3] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[0][4] = unsafe_sub(v & f0, offset)
+                            wb[0][4] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[0][5] = unsafe_sub(v & f0, offset)
+                            wb[0][5] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[1][0] = unsafe_sub(v & f0, offset)
+                            wb[1][0] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[1][1] = unsafe_sub(v & f0, offset)
+                            wb[1][1] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[1][2] = unsafe_sub(v & f0, offset)
+                            wb[1][2] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[1][3] = unsafe_sub(v & f0, offset)
+                            wb[1][3] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[1][4] = unsafe_sub(v & f0, offset)
+                            wb[1][4] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
-                            wb[1][5] = unsafe_sub(v & f0, offset)
+                            wb[1][5] = unsafe_sub(v & f0, offset) << two
                             v = v >> bits
                         kernels[u] = wb
                         u = unsafe_add(u, 1)
 
-                base = bases[number] + 1
                 for q: uint256 in range(split, bound=MAX_SPLIT):
-                    # pixels of this word that there are
-                    t = widths[number] - min(widths[number], q * run)
-                    t = run - min(run, t)
-                    limits = (unsafe_mul(ones, limit) >> two) >> (t * lane) << (t * lane)
+                    # pixels up to the end of this word that there are not: less than 64, of 32 bits at most
+                    t = unsafe_mul(unsafe_add(q, 1), run)
+                    t = unsafe_mul(unsafe_sub(t, min(t, wide)), lane)
+                    limits = keep >> t << t
                     for tile: uint256 in range(tiles[number], bound=MAX_TILES):
                         # rows that there are not
-                        short = 8 * tile + 8 > heights[number]
+                        t = unsafe_add(unsafe_mul(8, tile), 8)
+                        short = unsafe_sub(t, min(t, high))
                         for slot: uint256 in range(rows.slots, bound=MAX_SLOTS):
-                            here = min(rows.step, rows.count - rows.step * slot)
-                            for i: uint256 in range(here, bound=12):
-                                # small numbers all
-                                t = unsafe_add(unsafe_mul(rows.step, slot), i)
-                                u = unsafe_div(t, patches)
-                                at = unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(first_channel, u), split), q), tall)
-                                at = unsafe_add(unsafe_add(at, tile), base)
-                                t = unsafe_sub(t, unsafe_mul(u, patches))
-                                # from 0: one pixel less than where the patch begins
-                                u = unsafe_sub(unsafe_add(2, unsafe_mul(3, t % rows.side)), layer.size >> 1)
-                                own_by = unsafe_mul(u, lane)
-                                left_by = unsafe_mul(unsafe_add(u, run), lane)
-                                right_by = unsafe_mul(unsafe_sub(run, min(u, run)), lane)
-                                xb = acts[at]
-                                if layer.size == 1:
-                                    xb[0] = xb[0] << own_by
-                                    xb[1] = xb[1] << own_by
-                                    xb[2] = xb[2] << own_by
-                                    xb[3] = xb[3] << own_by
-                                    xb[4] = xb[4] << own_by
-                                    xb[5] = xb[5] << own_by
-                                    xb[6] = xb[6] << own_by
-                                    xb[7] = xb[7] << own_by
-                                    xp[i] = xb
-                                elif layer.size == 3:
+                            # below 2**10
+                            here = min(rows.step, unsafe_sub(rows.count, unsafe_mul(rows.step, slot)))
+                            final = unsafe_add(slot, 1) == rows.slots
+                            waiting = 0 if slot == 0 else MAX_WAITING
+                            # small numbers all: a patch is a channel, but four of 5 x 5 are
+                            t = slot if layer.size == 5 else unsafe_mul(rows.step, slot)
+                            at = unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(first_channel, t), split), q), tall)
+                            at = unsafe_add(unsafe_add(at, tile), base)
+                            if layer.size == 1:
+                                for i: uint256 in range(here, bound=12):
+                                    xp[i] = acts[at]
+                                    at = unsafe_add(at, apart)
+                            else:
+                                for i: uint256 in range(here if layer.size == 3 else 2, bound=4):
+                                    xb = acts[at]
                                     xr[0] = acts[unsafe_sub(at, 1)][7] << own_by
                                     xr[1] = xb[0] << own_by
                                     xr[2] = xb[1] << own_by
@@ -473,21 +491,53 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
                                         xr[7] |= xb[6] >> right_by
                                         xr[8] |= xb[7] >> right_by
                                         xr[9] |= acts[unsafe_add(u, 1)][0] >> right_by
-                                    xs[i] = xr
-                                else:
-                                    # the patch's rows begin 2 above the tile or 1 below its first
-                                    at = unsafe_add(unsafe_sub(unsafe_mul(8, at), 2), unsafe_mul(3, unsafe_div(t, 2)))
-                                    for r: uint256 in range(10):
-                                        t = unsafe_add(at, r)
-                                        v = acts[t >> 3][t & 7] << own_by
-                                        if q > 0:
-                                            u = unsafe_sub(t, beside)
-                                            v |= acts[u >> 3][u & 7] << left_by
-                                        if unsafe_add(q, 1) < split:
-                                            u = unsafe_add(t, beside)
-                                            v |= acts[u >> 3][u & 7] >> right_by
-                                        xr[r] = v
-                                    xs[i] = xr
+                                    if layer.size == 3:
+                                        xs[i] = xr
+                                        at = unsafe_add(at, apart)
+                                        continue
+                                    # patches of 5 x 5, above and below: the rows from 2 above the tile, and those
+                                    # from 1 below its first
+                                    xf[0] = acts[unsafe_sub(at, 1)][6] << own_by
+                                    if q > 0:
+                                        xf[0] |= acts[unsafe_sub(unsafe_sub(at, tall), 1)][6] << left_by
+                                    if unsafe_add(q, 1) < split:
+                                        xf[0] |= acts[unsafe_sub(unsafe_add(at, tall), 1)][6] >> right_by
+                                    xf[1] = xr[0]
+                                    xf[2] = xr[1]
+                                    xf[3] = xr[2]
+                                    xf[4] = xr[3]
+                                    xf[5] = xr[4]
+                                    xf[6] = xr[5]
+                                    xf[7] = xr[6]
+                                    xf[8] = xr[7]
+                                    xf[9] = xr[8]
+                                    xs[i] = xf
+                                    xf[8] = acts[unsafe_add(at, 1)][1] << own_by
+                                    xf[9] = acts[unsafe_add(at, 1)][2] << own_by
+                                    if q > 0:
+                                        xf[8] |= acts[unsafe_add(unsafe_sub(at, tall), 1)][1] << left_by
+                                        xf[9] |= acts[unsafe_add(unsafe_sub(at, tall), 1)][2] << left_by
+                                    if unsafe_add(q, 1) < split:
+                                        xf[8] |= acts[unsafe_add(unsafe_add(at, tall), 1)][1] >> right_by
+                                        xf[9] |= acts[unsafe_add(unsafe_add(at, tall), 1)][2] >> right_by
+                                    xf[0] = xr[2]
+                                    xf[1] = xr[3]
+                                    xf[2] = xr[4]
+                                    xf[3] = xr[5]
+                                    xf[4] = xr[6]
+                                    xf[5] = xr[7]
+                                    xf[6] = xr[8]
+                                    xf[7] = xr[9]
+                                    xs[unsafe_add(i, 2)] = xf
+                                    # the other two begin 3 pixels to the right
+                                    own_by = unsafe_mul(3, lane)
+                                    left_by = unsafe_mul(unsafe_add(3, run), lane)
+                                    right_by = unsafe_mul(unsafe_sub(run, min(3, run)), lane)
+                                if layer.size == 5:
+                                    # back for the next tile, in bits below 2**10
+                                    own_by = 0
+                                    left_by = unsafe_mul(run, lane)
+                                    right_by = left_by
                             # where the first output's tile goes
                             at = unsafe_mul(unsafe_add(unsafe_mul(first, split), q), tall)
                             at = unsafe_add(unsafe_add(at, tile), outs)
@@ -496,19 +546,9 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
                                 # Words are numbers modulo 2**256, and so are their sums. Of a model that `validate`
                                 # accepts every |sum| of a lane is below half of it, 2**(lane - 1), and with half a
                                 # lane in the bias none is below 0: no lane touches the next one.
+                                ts = sums[unsafe_add(o, waiting)]
                                 if layer.size > 1:
-                                    if slot == 0:
-                                        bias = biases[o]
-                                        ts[0] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
-                                        ts[1] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
-                                        ts[2] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
-                                        ts[3] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])))
-                                        ts[4] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])))
-                                        ts[5] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
-                                        ts[6] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
-                                        ts[7] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
-                                    else:
-                                        ts = sums[o]
+                                    if here == 1:
                                         ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
                                         ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
                                         ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
@@ -517,38 +557,27 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
                                         ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
                                         ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
                                         ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
-                                    if here > 1:
-                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4])), unsafe_mul(xs[1][2], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][0], wb[1][0]), unsafe_mul(xs[2][1], wb[1][1])), unsafe_mul(xs[2][2], wb[1][2]))))
-                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4])), unsafe_mul(xs[1][3], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][1], wb[1][0]), unsafe_mul(xs[2][2], wb[1][1])), unsafe_mul(xs[2][3], wb[1][2]))))
-                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4])), unsafe_mul(xs[1][4], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][2], wb[1][0]), unsafe_mul(xs[2][3], wb[1][1])), unsafe_mul(xs[2][4], wb[1][2]))))
-                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4])), unsafe_mul(xs[1][5], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][3], wb[1][0]), unsafe_mul(xs[2][4], wb[1][1])), unsafe_mul(xs[2][5], wb[1][2]))))
-                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4])), unsafe_mul(xs[1][6], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][4], wb[1][0]), unsafe_mul(xs[2][5], wb[1][1])), unsafe_mul(xs[2][6], wb[1][2]))))
-                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4])), unsafe_mul(xs[1][7], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][5], wb[1][0]), unsafe_mul(xs[2][6], wb[1][1])), unsafe_mul(xs[2][7], wb[1][2]))))
-                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][6], wb[0][3]), unsafe_mul(xs[1][7], wb[0][4])), unsafe_mul(xs[1][8], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][6], wb[1][0]), unsafe_mul(xs[2][7], wb[1][1])), unsafe_mul(xs[2][8], wb[1][2]))))
-                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[1][7], wb[0][3]), unsafe_mul(xs[1][8], wb[0][4])), unsafe_mul(xs[1][9], wb[0][5])), unsafe_add(unsafe_add(unsafe_mul(xs[2][7], wb[1][0]), unsafe_mul(xs[2][8], wb[1][1])), unsafe_mul(xs[2][9], wb[1][2]))))
-                                    if here > 3:
-                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[3][0], wb[1][3]), unsafe_mul(xs[3][1], wb[1][4])), unsafe_mul(xs[3][2], wb[1][5])))
-                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[3][1], wb[1][3]), unsafe_mul(xs[3][2], wb[1][4])), unsafe_mul(xs[3][3], wb[1][5])))
-                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[3][2], wb[1][3]), unsafe_mul(xs[3][3], wb[1][4])), unsafe_mul(xs[3][4], wb[1][5])))
-                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[3][3], wb[1][3]), unsafe_mul(xs[3][4], wb[1][4])), unsafe_mul(xs[3][5], wb[1][5])))
-                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[3][4], wb[1][3]), unsafe_mul(xs[3][5], wb[1][4])), unsafe_mul(xs[3][6], wb[1][5])))
-                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[3][5], wb[1][3]), unsafe_mul(xs[3][6], wb[1][4])), unsafe_mul(xs[3][7], wb[1][5])))
-                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[3][6], wb[1][3]), unsafe_mul(xs[3][7], wb[1][4])), unsafe_mul(xs[3][8], wb[1][5])))
-                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[3][7], wb[1][3]), unsafe_mul(xs[3][8], wb[1][4])), unsafe_mul(xs[3][9], wb[1][5])))
+                                    elif here < 4:
+                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])), unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][5]), unsafe_mul(xs[2][0], wb[1][0])), unsafe_add(unsafe_mul(xs[2][1], wb[1][1]), unsafe_mul(xs[2][2], wb[1][2])))))
+                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])), unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][5]), unsafe_mul(xs[2][1], wb[1][0])), unsafe_add(unsafe_mul(xs[2][2], wb[1][1]), unsafe_mul(xs[2][3], wb[1][2])))))
+                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])), unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][5]), unsafe_mul(xs[2][2], wb[1][0])), unsafe_add(unsafe_mul(xs[2][3], wb[1][1]), unsafe_mul(xs[2][4], wb[1][2])))))
+                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])), unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][5]), unsafe_mul(xs[2][3], wb[1][0])), unsafe_add(unsafe_mul(xs[2][4], wb[1][1]), unsafe_mul(xs[2][5], wb[1][2])))))
+                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])), unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][6], wb[0][5]), unsafe_mul(xs[2][4], wb[1][0])), unsafe_add(unsafe_mul(xs[2][5], wb[1][1]), unsafe_mul(xs[2][6], wb[1][2])))))
+                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])), unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][7], wb[0][5]), unsafe_mul(xs[2][5], wb[1][0])), unsafe_add(unsafe_mul(xs[2][6], wb[1][1]), unsafe_mul(xs[2][7], wb[1][2])))))
+                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])), unsafe_add(unsafe_mul(xs[1][6], wb[0][3]), unsafe_mul(xs[1][7], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][8], wb[0][5]), unsafe_mul(xs[2][6], wb[1][0])), unsafe_add(unsafe_mul(xs[2][7], wb[1][1]), unsafe_mul(xs[2][8], wb[1][2])))))
+                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])), unsafe_add(unsafe_mul(xs[1][7], wb[0][3]), unsafe_mul(xs[1][8], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][9], wb[0][5]), unsafe_mul(xs[2][7], wb[1][0])), unsafe_add(unsafe_mul(xs[2][8], wb[1][1]), unsafe_mul(xs[2][9], wb[1][2])))))
+                                    else:
+                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4])), unsafe_mul(xs[1][2], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][0], wb[1][0]), unsafe_mul(xs[2][1], wb[1][1])), unsafe_mul(xs[2][2], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][0], wb[1][3]), unsafe_mul(xs[3][1], wb[1][4])), unsafe_mul(xs[3][2], wb[1][5])))))
+                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4])), unsafe_mul(xs[1][3], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][1], wb[1][0]), unsafe_mul(xs[2][2], wb[1][1])), unsafe_mul(xs[2][3], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][1], wb[1][3]), unsafe_mul(xs[3][2], wb[1][4])), unsafe_mul(xs[3][3], wb[1][5])))))
+                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4])), unsafe_mul(xs[1][4], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][2], wb[1][0]), unsafe_mul(xs[2][3], wb[1][1])), unsafe_mul(xs[2][4], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][2], wb[1][3]), unsafe_mul(xs[3][3], wb[1][4])), unsafe_mul(xs[3][4], wb[1][5])))))
+                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4])), unsafe_mul(xs[1][5], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][3], wb[1][0]), unsafe_mul(xs[2][4], wb[1][1])), unsafe_mul(xs[2][5], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][3], wb[1][3]), unsafe_mul(xs[3][4], wb[1][4])), unsafe_mul(xs[3][5], wb[1][5])))))
+                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4])), unsafe_mul(xs[1][6], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][4], wb[1][0]), unsafe_mul(xs[2][5], wb[1][1])), unsafe_mul(xs[2][6], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][4], wb[1][3]), unsafe_mul(xs[3][5], wb[1][4])), unsafe_mul(xs[3][6], wb[1][5])))))
+                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4])), unsafe_mul(xs[1][7], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][5], wb[1][0]), unsafe_mul(xs[2][6], wb[1][1])), unsafe_mul(xs[2][7], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][5], wb[1][3]), unsafe_mul(xs[3][6], wb[1][4])), unsafe_mul(xs[3][7], wb[1][5])))))
+                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][6], wb[0][3]), unsafe_mul(xs[1][7], wb[0][4])), unsafe_mul(xs[1][8], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][6], wb[1][0]), unsafe_mul(xs[2][7], wb[1][1])), unsafe_mul(xs[2][8], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][6], wb[1][3]), unsafe_mul(xs[3][7], wb[1][4])), unsafe_mul(xs[3][8], wb[1][5])))))
+                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][7], wb[0][3]), unsafe_mul(xs[1][8], wb[0][4])), unsafe_mul(xs[1][9], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][7], wb[1][0]), unsafe_mul(xs[2][8], wb[1][1])), unsafe_mul(xs[2][9], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][7], wb[1][3]), unsafe_mul(xs[3][8], wb[1][4])), unsafe_mul(xs[3][9], wb[1][5])))))
                                 else:
                                     # 12 products at most, in the same lanes
-                                    if slot == 0:
-                                        bias = biases[o]
-                                        ts[0] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
-                                        ts[1] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][1], wb[0][0]), unsafe_mul(xp[1][1], wb[0][1])), unsafe_add(unsafe_mul(xp[2][1], wb[0][2]), unsafe_mul(xp[3][1], wb[0][3]))))
-                                        ts[2] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][2], wb[0][0]), unsafe_mul(xp[1][2], wb[0][1])), unsafe_add(unsafe_mul(xp[2][2], wb[0][2]), unsafe_mul(xp[3][2], wb[0][3]))))
-                                        ts[3] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][3], wb[0][0]), unsafe_mul(xp[1][3], wb[0][1])), unsafe_add(unsafe_mul(xp[2][3], wb[0][2]), unsafe_mul(xp[3][3], wb[0][3]))))
-                                        ts[4] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][4], wb[0][0]), unsafe_mul(xp[1][4], wb[0][1])), unsafe_add(unsafe_mul(xp[2][4], wb[0][2]), unsafe_mul(xp[3][4], wb[0][3]))))
-                                        ts[5] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][5], wb[0][0]), unsafe_mul(xp[1][5], wb[0][1])), unsafe_add(unsafe_mul(xp[2][5], wb[0][2]), unsafe_mul(xp[3][5], wb[0][3]))))
-                                        ts[6] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][6], wb[0][0]), unsafe_mul(xp[1][6], wb[0][1])), unsafe_add(unsafe_mul(xp[2][6], wb[0][2]), unsafe_mul(xp[3][6], wb[0][3]))))
-                                        ts[7] = unsafe_add(bias, unsafe_add(unsafe_add(unsafe_mul(xp[0][7], wb[0][0]), unsafe_mul(xp[1][7], wb[0][1])), unsafe_add(unsafe_mul(xp[2][7], wb[0][2]), unsafe_mul(xp[3][7], wb[0][3]))))
-                                    else:
-                                        ts = sums[o]
+                                    if here > 0:
                                         ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
                                         ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[0][1], wb[0][0]), unsafe_mul(xp[1][1], wb[0][1])), unsafe_add(unsafe_mul(xp[2][1], wb[0][2]), unsafe_mul(xp[3][1], wb[0][3]))))
                                         ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xp[0][2], wb[0][0]), unsafe_mul(xp[1][2], wb[0][1])), unsafe_add(unsafe_mul(xp[2][2], wb[0][2]), unsafe_mul(xp[3][2], wb[0][3]))))
@@ -575,173 +604,221 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
                                         ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xp[8][5], wb[1][2]), unsafe_mul(xp[9][5], wb[1][3])), unsafe_add(unsafe_mul(xp[10][5], wb[1][4]), unsafe_mul(xp[11][5], wb[1][5]))))
                                         ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xp[8][6], wb[1][2]), unsafe_mul(xp[9][6], wb[1][3])), unsafe_add(unsafe_mul(xp[10][6], wb[1][4]), unsafe_mul(xp[11][6], wb[1][5]))))
                                         ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xp[8][7], wb[1][2]), unsafe_mul(xp[9][7], wb[1][3])), unsafe_add(unsafe_mul(xp[10][7], wb[1][4]), unsafe_mul(xp[11][7], wb[1][5]))))
-                                if unsafe_add(slot, 1) < rows.slots:
-                                    sums[o] = ts
+                                if not final:
+                                    sums[unsafe_add(o, MAX_WAITING)] = ts
                                     continue
                                 # ── activations ──
                                 if layer.skip > 0:
                                     xb = acts[unsafe_add(at, goal)]
-                                    for p: uint256 in range(8):
-                                        ts[p] = unsafe_add(ts[p], xb[p] << (two + layer.lift))
-                                # lanes without their sign are below 2**(lane - 1); lift brings those above the limit
-                                # to it and no further
-                                v = ((ts[0] & unsafe_mul((ts[0] >> sign) & ones, low)) >> down) & keep
-                                ts[0] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                v = ((ts[1] & unsafe_mul((ts[1] >> sign) & ones, low)) >> down) & keep
-                                ts[1] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                v = ((ts[2] & unsafe_mul((ts[2] >> sign) & ones, low)) >> down) & keep
-                                ts[2] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                v = ((ts[3] & unsafe_mul((ts[3] >> sign) & ones, low)) >> down) & keep
-                                ts[3] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                v = ((ts[4] & unsafe_mul((ts[4] >> sign) & ones, low)) >> down) & keep
-                                ts[4] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                v = ((ts[5] & unsafe_mul((ts[5] >> sign) & ones, low)) >> down) & keep
-                                ts[5] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                v = ((ts[6] & unsafe_mul((ts[6] >> sign) & ones, low)) >> down) & keep
-                                ts[6] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                v = ((ts[7] & unsafe_mul((ts[7] >> sign) & ones, low)) >> down) & keep
-                                ts[7] = (v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, limit)) & limits
-                                if short:
-                                    for p: uint256 in range(8):
-                                        if 8 * tile + p >= heights[number]:
-                                            ts[p] = 0
+                                    ts[0] = unsafe_add(ts[0], xb[0] << up)
+                                    ts[1] = unsafe_add(ts[1], xb[1] << up)
+                                    ts[2] = unsafe_add(ts[2], xb[2] << up)
+                                    ts[3] = unsafe_add(ts[3], xb[3] << up)
+                                    ts[4] = unsafe_add(ts[4], xb[4] << up)
+                                    ts[5] = unsafe_add(ts[5], xb[5] << up)
+                                    ts[6] = unsafe_add(ts[6], xb[6] << up)
+                                    ts[7] = unsafe_add(ts[7], xb[7] << up)
+                                # lanes without their sign are below 2**(lane - 1), and less than half a lane is
+                                # added
+                                v = ts[0] & unsafe_mul((ts[0] >> sign) & ones, low)
+                                ts[0] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                v = ts[1] & unsafe_mul((ts[1] >> sign) & ones, low)
+                                ts[1] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                v = ts[2] & unsafe_mul((ts[2] >> sign) & ones, low)
+                                ts[2] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                v = ts[3] & unsafe_mul((ts[3] >> sign) & ones, low)
+                                ts[3] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                v = ts[4] & unsafe_mul((ts[4] >> sign) & ones, low)
+                                ts[4] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                v = ts[5] & unsafe_mul((ts[5] >> sign) & ones, low)
+                                ts[5] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                v = ts[6] & unsafe_mul((ts[6] >> sign) & ones, low)
+                                ts[6] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                v = ts[7] & unsafe_mul((ts[7] >> sign) & ones, low)
+                                ts[7] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
+                                if short > 0:
+                                    ts[7] = 0
+                                    if short > 1:
+                                        ts[6] = 0
+                                    if short > 2:
+                                        ts[5] = 0
+                                    if short > 3:
+                                        ts[4] = 0
+                                    if short > 4:
+                                        ts[3] = 0
+                                    if short > 5:
+                                        ts[2] = 0
+                                    if short > 6:
+                                        ts[1] = 0
                                 acts[at] = ts
                                 at = unsafe_add(at, apart)
+                first = unsafe_add(first, together)
         body += layer.outputs * (4 + rows.row_bytes)
 
         # ── halving ──
         if layer.halve > 0:
             u = number + 1
-            move = self._move(split, run // 2, two, splits[u], runs[u], lanes[u])
-            # every other lane, for a pixel of 8 bits or a sum of four
-            ones = self._every(two)
-            ones = unsafe_mul(ones & ~(ALL << (lane * run)), low)
+            move = self._move(run // 2, two, splits[u], runs[u], lanes[u])
+            # to the word beside, in blocks
+            beside = tall
+            single = move.to_words == 1
+            own_lane = lanes[u]
+            tall = tiles[u] + 1
+            aside = splits[u] * tall
+            # a lane, of here and of there, has room for two rows, and in each for a sum of four: half the work;
+            # pixels are below 256, lanes have 14 bits and more
+            field = min(lane, own_lane) // 2
+            packed = field > shape.activation_bits + 1
+            passes = 1
+            if not packed:
+                field = lane
+                passes = 2
+            sign = field - 1
+            low = ~(ALL << sign)
             signs = self._every(lane) << sign
-            u = number + 1
+            # every other lane
+            ones = unsafe_mul(self._every(two) & ~(ALL << (lane * run)), limit)
+            if packed:
+                signs |= signs << field
+                ones |= ones << field
+                lows = unsafe_mul(self._every(own_lane), limit)
             at = outs
             place = bases[u] + 1
             for c: uint256 in range(layer.outputs, bound=MAX_CHANNELS):
                 for tile: uint256 in range(tiles[number], bound=MAX_TILES):
                     pos = unsafe_add(at, tile)
+                    made = empty(uint256[4][MAX_SPLIT])
                     here = 0
                     for q: uint256 in range(split, bound=MAX_SPLIT):
                         xb = acts[pos]
-                        pos = unsafe_add(pos, tall)
-                        # pixels are below 256, lanes have 14 bits and more
-                        if layer.halve == 2:
-                            v = unsafe_sub(xb[0] | signs, xb[1])
-                            t = unsafe_add(xb[1], v & unsafe_mul((v & signs) >> sign, low))
-                            bias = (t >> lane) & ones
-                            t &= ones
-                            v = unsafe_sub(t | signs, bias)
-                            v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
-                            v &= ones
-                        elif layer.halve == 1:
-                            v = (xb[0] >> lane) & ones
+                        pos = unsafe_add(pos, beside)
+                        if packed:
+                            ts[0] = xb[0] | (xb[4] << field)
+                            ts[1] = xb[1] | (xb[5] << field)
+                            ts[2] = xb[2] | (xb[6] << field)
+                            ts[3] = xb[3] | (xb[7] << field)
                         else:
-                            t = unsafe_add(xb[0], xb[1])
-                            v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                        v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
-                        v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
-                        v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
-                        hs[0] = v
-                        if layer.halve == 2:
-                            v = unsafe_sub(xb[2] | signs, xb[3])
-                            t = unsafe_add(xb[3], v & unsafe_mul((v & signs) >> sign, low))
-                            bias = (t >> lane) & ones
-                            t &= ones
-                            v = unsafe_sub(t | signs, bias)
-                            v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
-                            v &= ones
-                        elif layer.halve == 1:
-                            v = (xb[2] >> lane) & ones
-                        else:
-                            t = unsafe_add(xb[2], xb[3])
-                            v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                        v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
-                        v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
-                        v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
-                        hs[1] = v
-                        if layer.halve == 2:
-                            v = unsafe_sub(xb[4] | signs, xb[5])
-                            t = unsafe_add(xb[5], v & unsafe_mul((v & signs) >> sign, low))
-                            bias = (t >> lane) & ones
-                            t &= ones
-                            v = unsafe_sub(t | signs, bias)
-                            v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
-                            v &= ones
-                        elif layer.halve == 1:
-                            v = (xb[4] >> lane) & ones
-                        else:
-                            t = unsafe_add(xb[4], xb[5])
-                            v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                        v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
-                        v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
-                        v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
-                        hs[2] = v
-                        if layer.halve == 2:
-                            v = unsafe_sub(xb[6] | signs, xb[7])
-                            t = unsafe_add(xb[7], v & unsafe_mul((v & signs) >> sign, low))
-                            bias = (t >> lane) & ones
-                            t &= ones
-                            v = unsafe_sub(t | signs, bias)
-                            v = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
-                            v &= ones
-                        elif layer.halve == 1:
-                            v = (xb[6] >> lane) & ones
-                        else:
-                            t = unsafe_add(xb[6], xb[7])
-                            v = (unsafe_add(t & ones, (t >> lane) & ones) >> 2) & ones
-                        v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
-                        v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
-                        v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
-                        hs[3] = v
+                            ts[0] = xb[4]
+                            ts[1] = xb[5]
+                            ts[2] = xb[6]
+                            ts[3] = xb[7]
+                        for part: uint256 in range(passes, bound=2):
+                            if part > 0:
+                                ts[0] = xb[0]
+                                ts[1] = xb[1]
+                                ts[2] = xb[2]
+                                ts[3] = xb[3]
+                                hs[2] = hs[0]
+                                hs[3] = hs[1]
+                            # a sum of four is below half a lane, or 2**field where two share it
+                            if layer.halve == 2:
+                                v = unsafe_sub(ts[0] | signs, ts[1])
+                                t = unsafe_add(ts[1], v & unsafe_mul((v & signs) >> sign, low))
+                                bias = (t >> lane) & ones
+                                v = unsafe_sub((t & ones) | signs, bias)
+                                hs[0] = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
+                                v = unsafe_sub(ts[2] | signs, ts[3])
+                                t = unsafe_add(ts[3], v & unsafe_mul((v & signs) >> sign, low))
+                                bias = (t >> lane) & ones
+                                v = unsafe_sub((t & ones) | signs, bias)
+                                hs[1] = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
+                            elif layer.halve == 1:
+                                hs[0] = (ts[0] >> lane) & ones
+                                hs[1] = (ts[2] >> lane) & ones
+                            else:
+                                t = unsafe_add(ts[0], ts[1])
+                                hs[0] = (unsafe_add(t, t >> lane) >> 2) & ones
+                                t = unsafe_add(ts[2], ts[3])
+                                hs[1] = (unsafe_add(t, t >> lane) >> 2) & ones
+                            v = (hs[0] & move.stays1) | ((hs[0] & move.moves1) >> move.by1)
+                            v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                            hs[0] = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                            v = (hs[1] & move.stays1) | ((hs[1] & move.moves1) >> move.by1)
+                            v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                            hs[1] = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                        if packed:
+                            hs[2] = (hs[0] >> field) & lows
+                            hs[3] = (hs[1] >> field) & lows
+                            hs[0] &= lows
+                            hs[1] &= lows
                         # the last pixels of this word and of those that are made: at most 4 * 16 of 32 bits;
                         # numbers of blocks are below 384 and the one that follows
                         here = unsafe_add(here, move.run)
-                        base = unsafe_add(place, tile >> 1)
+                        if single:
+                            t = min(move.to_run, here)
+                            own_by = unsafe_mul(unsafe_sub(move.to_run, t), own_lane)
+                            left_by = unsafe_mul(unsafe_sub(here, t), own_lane)
+                            made[0][0] |= ((hs[0] << own_by) >> left_by)
+                            made[0][1] |= ((hs[1] << own_by) >> left_by)
+                            made[0][2] |= ((hs[2] << own_by) >> left_by)
+                            made[0][3] |= ((hs[3] << own_by) >> left_by)
+                            continue
                         bias = 0
                         for i: uint256 in range(move.to_words, bound=MAX_SPLIT):
                             bias = unsafe_add(bias, move.to_run)
-                            own_by = unsafe_mul(unsafe_sub(bias, min(bias, here)), lanes[u])
-                            left_by = unsafe_mul(unsafe_sub(here, min(bias, here)), lanes[u])
-                            for k: uint256 in range(4):
-                                v = ((hs[k] << own_by) >> left_by) & move.keep
-                                if q > 0:
-                                    v |= acts[base][unsafe_add(unsafe_mul(4, tile & 1), k)]
-                                acts[base][unsafe_add(unsafe_mul(4, tile & 1), k)] = v
-                            base = unsafe_add(base, unsafe_add(tiles[u], 1))
-                at += split * tall
-                place += splits[u] * (tiles[u] + 1)
+                            t = min(bias, here)
+                            own_by = unsafe_mul(unsafe_sub(bias, t), own_lane)
+                            left_by = unsafe_mul(unsafe_sub(here, t), own_lane)
+                            joined = made[i]
+                            joined[0] |= ((hs[0] << own_by) >> left_by) & move.keep
+                            joined[1] |= ((hs[1] << own_by) >> left_by) & move.keep
+                            joined[2] |= ((hs[2] << own_by) >> left_by) & move.keep
+                            joined[3] |= ((hs[3] << own_by) >> left_by) & move.keep
+                            made[i] = joined
+                    base = unsafe_add(place, tile >> 1)
+                    for i: uint256 in range(move.to_words, bound=MAX_SPLIT):
+                        xb = acts[base]
+                        hs = made[i]
+                        if tile & 1 == 0:
+                            xb[0] = hs[0]
+                            xb[1] = hs[1]
+                            xb[2] = hs[2]
+                            xb[3] = hs[3]
+                        else:
+                            xb[4] = hs[0]
+                            xb[5] = hs[1]
+                            xb[6] = hs[2]
+                            xb[7] = hs[3]
+                        acts[base] = xb
+                        base = unsafe_add(base, tall)
+                at = unsafe_add(at, apart)
+                place = unsafe_add(place, aside)
 
     # ── the last planes: their pixels together, then one row behind the other ──
-    run = runs[last]
-    lane = lanes[last]
     bits = shape.activation_bits
-    move = self._move(1, run, lane, 1, run, bits)
-    # of a row
-    fields: uint256 = widths[last] * bits
-    pos = 0
-    for y: uint256 in range(heights[last], bound=MAX_SIDE):
-        at = bases[last] + 1 + (y >> 3)
+    move = self._move(runs[last], lanes[last], 1, runs[last], bits)
+    # of a row, at most 256; and to the next row of a channel
+    two = widths[last] * bits
+    beside = channels[last] * two
+    # the last pixel of a word
+    here = 0
+    for q: uint256 in range(splits[last], bound=MAX_SPLIT):
+        here += runs[last]
+        # from the last pixel of the word to that of the row
+        own_by = (widths[last] - min(widths[last], here)) * bits
+        left_by = (here - min(widths[last], here)) * bits
+        first = 0
+        base = bases[last] + 1 + q * (tiles[last] + 1)
         for c: uint256 in range(channels[last], bound=MAX_CHANNELS):
-            t = 0
-            here = 0
-            for q: uint256 in range(splits[last], bound=MAX_SPLIT):
-                v = acts[at][y & 7]
-                at += tiles[last] + 1
-                v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
-                v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
-                v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
-                v = (v & move.stays8) | ((v & move.moves8) >> move.by8)
-                # the last pixel of this word, and of the row
-                here += run
-                t |= (v << (widths[last] - min(widths[last], here)) * bits) >> (here - min(widths[last], here)) * bits
-            # a row has at most 256 bits; shifts by 256 leave nothing
-            u = pos >> 8
-            place = pos & 255
-            made[u] |= (t << (256 - fields)) >> place
-            if place + fields > 256:
-                made[u + 1] |= t << (512 - fields - place)
-            pos += fields
-    return slice(abi_encode(made), 0, bytes_made)
+            pos = first
+            for tile: uint256 in range(tiles[last], bound=MAX_TILES):
+                xb = acts[base + tile]
+                for r: uint256 in range(min(8, heights[last] - 8 * tile), bound=8):
+                    v = xb[r]
+                    v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
+                    v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                    if move.run > 4:
+                        v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                    if move.run > 8:
+                        v = (v & move.stays8) | ((v & move.moves8) >> move.by8)
+                    # the row at the highest bits; shifts by 256 leave nothing, and positions are below 2**17
+                    v = ((v << own_by) >> left_by) << unsafe_sub(256, two)
+                    u = pos >> 8
+                    place = pos & 255
+                    out[u] |= v >> place
+                    if unsafe_add(place, two) > 256:
+                        out[unsafe_add(u, 1)] |= v << unsafe_sub(256, place)
+                    pos = unsafe_add(pos, beside)
+            first += two
+            base += splits[last] * (tiles[last] + 1)
+    return slice(abi_encode(out), 0, bytes_made)

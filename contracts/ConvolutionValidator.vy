@@ -46,26 +46,25 @@ PAIRS_8: constant(uint256) = max_value(uint256) // 17
 PAIRS_16: constant(uint256) = max_value(uint256) // 257
 
 # gas of one sample, see _cost
-GAS_CALL: constant(uint256) = 290_000
-GAS_TRUNK: constant(uint256) = 700_000
-GAS_LAYER: constant(uint256) = 12_000
-GAS_ROW: constant(uint256) = 1_000
-GAS_WORD: constant(uint256) = 800
-GAS_KERNEL: constant(uint256) = 2_200
-GAS_SEEN: constant(uint256) = 1_300
-GAS_SEEN_BESIDE: constant(uint256) = 1_300
-GAS_SEEN_FAR: constant(uint256) = 7_500
-GAS_TILE: constant(uint256) = 700
-GAS_SLOT: constant(uint256) = 1_150
-GAS_GROUP: constant(uint256) = 550
-GAS_FINISH: constant(uint256) = 2_600
-GAS_SKIP: constant(uint256) = 1_400
-GAS_HALVED: constant(uint256) = 3_300
-GAS_MADE: constant(uint256) = 2_400
-GAS_HEAD_WORD: constant(uint256) = 700
+GAS_CALL: constant(uint256) = 330_000
+GAS_TRUNK: constant(uint256) = 720_000
+GAS_LAYER: constant(uint256) = 6_000
+GAS_SAMPLE_WORD: constant(uint256) = 620
+GAS_KERNEL: constant(uint256) = 2_000
+GAS_POINT: constant(uint256) = 250
+GAS_SEEN: constant(uint256) = 800
+GAS_SEEN_BESIDE: constant(uint256) = 700
+GAS_TILE: constant(uint256) = 1_200
+GAS_SLOT: constant(uint256) = 600
+GAS_PRODUCT: constant(uint256) = 160
+GAS_FINISH: constant(uint256) = 1_650
+GAS_SKIP: constant(uint256) = 400
+GAS_HALVED: constant(uint256) = 2_000
+GAS_MADE: constant(uint256) = 600
+GAS_HEAD_PART: constant(uint256) = 550
+GAS_HEAD_WORD: constant(uint256) = 560
 GAS_CLASS: constant(uint256) = 500
-GAS_PACKED: constant(uint256) = 1_000
-
+GAS_PACKED: constant(uint256) = 650
 
 # Of a network: convolutions, and the planes before and behind each.
 struct Plan:
@@ -397,38 +396,35 @@ def _cost(p: Plan) -> uint256:
     @return Gas.
     """
     gas: uint256 = GAS_CALL if p.shape.classes > 0 else GAS_TRUNK
-    gas += p.shape.channels * p.shape.height * (GAS_ROW + GAS_WORD * p.splits[0])
+    gas += p.shape.channels * (p.shape.height + 1) * p.splits[0] * GAS_SAMPLE_WORD
     for number: uint256 in range(p.shape.count, bound=MAX_LAYERS):
         layer: convolution_layout.Layer = p.layers[number]
         rows: convolution_layout.Rows = convolution_layout._rows(layer, p.channels[number], p.shape.weight_bits)
         tiles: uint256 = layer.split * ((p.heights[number] + 7) // 8)
         gas += GAS_LAYER + layer.outputs * rows.slots * GAS_KERNEL
-        # groups of products of a row of slots
-        groups: uint256 = rows.count // rows.step * 3
-        rest: uint256 = rows.count % rows.step
-        if layer.size == 1:
-            groups += (rest + 3) // 4
-        else:
-            groups += (rest + 2) // 2
+        # of a row: channels of 1 x 1 are asked about by fours, patches are one, three or four
+        products: uint256 = (rows.count + 3) // 4 * 4
+        seen: uint256 = GAS_POINT
+        if layer.size > 1:
+            rest: uint256 = rows.count % 4
+            products = 3 * (rows.count - rest + (rest if rest < 2 else 3))
+            seen = GAS_SEEN + (GAS_SEEN_BESIDE if layer.split > 1 else 0)
         bunches: uint256 = layer.outputs
         if not layer.depthwise:
             together: uint256 = MAX_SLOTS // rows.slots
             bunches = (layer.outputs + together - 1) // together
-        seen: uint256 = GAS_SEEN
-        if layer.size == 5:
-            seen = GAS_SEEN_FAR
-        if layer.split > 1:
-            seen += GAS_SEEN_BESIDE * (4 if layer.size == 5 else 1)
         gas += bunches * tiles * (GAS_TILE + rows.count * seen)
         finish: uint256 = GAS_FINISH
         if layer.skip > 0:
             finish += GAS_SKIP
-        gas += layer.outputs * tiles * (finish + rows.slots * GAS_SLOT + groups * GAS_GROUP)
+        gas += layer.outputs * tiles * (finish + rows.slots * GAS_SLOT + products * GAS_PRODUCT)
         if layer.halve > 0:
             gas += layer.outputs * tiles * (GAS_HALVED + GAS_MADE * p.splits[number + 1])
     last: uint256 = p.shape.count
     if p.shape.classes == 0:
-        return gas + p.channels[last] * p.heights[last] * (GAS_ROW + GAS_PACKED * p.splits[last])
+        return gas + p.channels[last] * (p.heights[last] + 1) * p.splits[last] * GAS_PACKED
+    # words of a row that have pixels in common, of the planes and of the head
+    shared: uint256 = (p.widths[last] + 7) // 8 + p.splits[last] - 1
+    gas += p.channels[last] * (p.heights[last] + 1) * shared * GAS_HEAD_PART
     depth: uint256 = 32 // p.shape.weight_bits
-    gas += p.channels[last] * p.heights[last] * GAS_ROW + p.terms * (GAS_WORD + GAS_WORD * p.splits[last])
     return gas + p.shape.classes * (GAS_CLASS + (p.terms + depth - 1) // depth * GAS_HEAD_WORD)

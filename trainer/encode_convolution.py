@@ -56,25 +56,25 @@ HEAD_LANE: Final = 32
 HEAD_RUN: Final = 8
 
 # the engine's gas, see `cost`
-_GAS_CALL: Final = 290_000
-_GAS_TRUNK: Final = 700_000
-_GAS_LAYER: Final = 12_000
-_GAS_ROW: Final = 1_000
-_GAS_WORD: Final = 800
-_GAS_KERNEL: Final = 2_200
-_GAS_SEEN: Final = 1_300
-_GAS_SEEN_BESIDE: Final = 1_300
-_GAS_SEEN_FAR: Final = 7_500
-_GAS_TILE: Final = 700
-_GAS_SLOT: Final = 1_150
-_GAS_GROUP: Final = 550
-_GAS_FINISH: Final = 2_600
-_GAS_SKIP: Final = 1_400
-_GAS_HALVED: Final = 3_300
-_GAS_MADE: Final = 2_400
-_GAS_HEAD_WORD: Final = 700
+_GAS_CALL: Final = 330_000
+_GAS_TRUNK: Final = 720_000
+_GAS_LAYER: Final = 6_000
+_GAS_SAMPLE_WORD: Final = 620
+_GAS_KERNEL: Final = 2_000
+_GAS_POINT: Final = 250
+_GAS_SEEN: Final = 800
+_GAS_SEEN_BESIDE: Final = 700
+_GAS_TILE: Final = 1_200
+_GAS_SLOT: Final = 600
+_GAS_PRODUCT: Final = 160
+_GAS_FINISH: Final = 1_650
+_GAS_SKIP: Final = 400
+_GAS_HALVED: Final = 2_000
+_GAS_MADE: Final = 600
+_GAS_HEAD_PART: Final = 550
+_GAS_HEAD_WORD: Final = 560
 _GAS_CLASS: Final = 500
-_GAS_PACKED: Final = 1_000
+_GAS_PACKED: Final = 650
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -439,37 +439,38 @@ def _check_limits(network: Trunk) -> None:
 
 
 def _slots(conv: Convolution) -> tuple[int, int, int]:
-    """Patches of an output (weights, of 1 x 1 kernels), the slots they take, and the groups of products of those."""
+    """Patches of an output (weights, of 1 x 1 kernels), the slots they take, and the products of a row with those."""
     _, inputs, size, _ = conv.weights.shape
-    step, group = (DOZEN, 4) if size == 1 else (4, 2)
+    step = DOZEN if size == 1 else 4
     count = inputs * (-(-size // PATCH)) ** 2
-    rest = count % step
-    groups = -(-rest // group) if size == 1 else (rest + 2) // group
-    return count, -(-count // step), count // step * 3 + groups
+    # channels of 1 x 1 are asked about by fours, patches are one, three or four
+    products = -(-count // 4) * 4 if size == 1 else (count // 4 * 4 + (0, 1, 3, 3)[count % 4]) * PATCH
+    return count, -(-count // step), products
 
 
 def cost(network: Trunk) -> int:
     """Upper bound of the execution gas of one sample, of `predict` or of a trunk's `run`: the contract's `cost`."""
     found, shapes = geometries(network), network.shapes
     gas = _GAS_CALL if isinstance(network, ConvolutionalNetwork) else _GAS_TRUNK
-    gas += network.channels * network.height * (_GAS_ROW + _GAS_WORD * found[0].split)
+    gas += network.channels * (network.height + 1) * found[0].split * _GAS_SAMPLE_WORD
     for number, conv in enumerate(network.convolutions):
         outputs, _, size, _ = conv.weights.shape
-        count, slots, groups = _slots(conv)
+        count, slots, products = _slots(conv)
         split = found[number].split
         tiles = split * -(-shapes[number][1] // BLOCK)
         bunches = outputs if conv.depthwise else -(-outputs // (MAX_SLOTS // slots))
-        seen = _GAS_SEEN_FAR if size == 5 else _GAS_SEEN
-        if split > 1:
-            seen += _GAS_SEEN_BESIDE * (4 if size == 5 else 1)
+        seen = _GAS_POINT
+        if size > 1:
+            seen = _GAS_SEEN + (_GAS_SEEN_BESIDE if split > 1 else 0)
         finish = _GAS_FINISH + (_GAS_SKIP if conv.skip is not None else 0)
         gas += _GAS_LAYER + outputs * slots * _GAS_KERNEL + bunches * tiles * (_GAS_TILE + count * seen)
-        gas += outputs * tiles * (finish + slots * _GAS_SLOT + groups * _GAS_GROUP)
+        gas += outputs * tiles * (finish + slots * _GAS_SLOT + products * _GAS_PRODUCT)
         if conv.halve:
             gas += outputs * tiles * (_GAS_HALVED + _GAS_MADE * found[number + 1].split)
-    channels, height, _ = shapes[-1]
+    channels, height, width = shapes[-1]
     if not isinstance(network, ConvolutionalNetwork):
-        return gas + channels * height * (_GAS_ROW + _GAS_PACKED * found[-1].split)
-    terms = head_terms(shapes[-1])
-    gas += channels * height * _GAS_ROW + terms * (_GAS_WORD + _GAS_WORD * found[-1].split)
-    return gas + network.classes * (_GAS_CLASS + -(-terms * network.weight_bits // HEAD_LANE) * _GAS_HEAD_WORD)
+        return gas + channels * (height + 1) * found[-1].split * _GAS_PACKED
+    # words of a row that have pixels in common, of the planes and of the head
+    gas += channels * (height + 1) * (-(-width // HEAD_RUN) + found[-1].split - 1) * _GAS_HEAD_PART
+    words = -(-head_terms(shapes[-1]) * network.weight_bits // HEAD_LANE)
+    return gas + network.classes * (_GAS_CLASS + words * _GAS_HEAD_WORD)

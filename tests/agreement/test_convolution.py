@@ -68,6 +68,7 @@ BOTH = (
     build((1, 1, 20), [{"outputs": 2, "size": 5}, {"outputs": 1, "size": 1}], bits=(8, 4, 4), bound=MANY, seed=4),
     build((1, 2, 30), [{"outputs": 2}, {"outputs": 2, "halve": 2}], bits=(8, 8, 8), bound=MANY, seed=5),
     build((1, 8, 5), [{"outputs": 1}], bits=(8, 8, 8), seed=6),
+    build((1, 2, 30), [{"outputs": 1, "halve": 2}, {"outputs": 1}], bits=(8, 8, 8), bound=MANY, seed=7),
 )
 """Small networks that together take every branch."""
 
