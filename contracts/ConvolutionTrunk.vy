@@ -742,7 +742,7 @@ def run(payload: Bytes[MAX_BYTES], trunk_bytes: uint256) -> Bytes[MAX_PLANES]:
                             hs[0] &= lows
                             hs[1] &= lows
                         # the last pixels of this word and of those that are made: at most 4 * 16 of 32 bits;
-                        # numbers of blocks are below 384 and the one that follows
+                        # numbers of blocks are below 1,025 and the one that follows
                         here = unsafe_add(here, move.run)
                         if single:
                             t = min(move.to_run, here)

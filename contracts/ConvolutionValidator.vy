@@ -22,7 +22,8 @@ MAX_OUTPUTS: constant(uint256) = 256
 MAX_CHUNKS: constant(uint256) = 256
 # the market adds less than half a million to it: an audit of one sample takes at most 12 M
 MAX_COST: constant(uint256) = 11_500_000
-# a step adds up to 0.8 M to what a trunk costs and to 16 a byte of it, and the engine keeps a 64th of its gas: below 2**24
+# A step adds up to 0.8 M to what a trunk costs and to 16 a byte of it and its sample, and 2**24 is what a transaction may
+# ask for: a call leaves a 64th behind.
 MAX_TRUNK_COST: constant(uint256) = 15_500_000
 # every |accumulator| stays below
 MAX_ACCUMULATOR: constant(uint256) = 2**24
@@ -132,8 +133,11 @@ def validate_trunk(trunk: Bytes[MAX_BYTES]) -> (uint256, uint256):
     """
     p: Plan = self._plan(trunk, convolution_layout.TRUNK_MAGIC)
     gas: uint256 = self._cost(p)
-    assert gas + 16 * len(trunk) <= MAX_TRUNK_COST, "engine: sample costs too much"
     assert len(trunk) == p.size, "engine: wrong length"
+    # both in one payload, at most 2**18
+    taken: uint256 = len(trunk) + p.shape.channels * p.shape.height * p.shape.width * p.shape.input_bits // 8
+    assert taken <= MAX_BYTES, "engine: no room for a sample"
+    assert gas + 16 * taken <= MAX_TRUNK_COST, "engine: sample costs too much"
     at: uint256 = self._kernels(trunk, p)
     last: uint256 = p.shape.count
     # at most 256 * 32 * 32 * 8

@@ -38,7 +38,7 @@ MAGIC: constant(uint256) = 280569665797
 # the same and version 2
 DENSE_MAGIC: constant(uint256) = 280569665794
 
-# gas of `predict` for one sample, and what each of its steps adds
+# gas of `predict` for one sample, with 1 a byte of it, and what each of its steps adds
 GAS_CALL: constant(uint256) = 100_000
 GAS_STEP: constant(uint256) = 5_000
 
@@ -123,6 +123,8 @@ def register(segment: Bytes[MAX_BYTES]) -> bytes32:
             bits = s.channels * s.input_bits
             classes = header >> (168 - 16 * min(s.count, 7)) & 65535
         gas = staticcall IEngine(engine).validate(segment, bits // 8, s.input_bits, classes)
+    # a step takes both in one payload: what could never be run must not be part of a model
+    assert len(segment) + bits // 8 <= MAX_BYTES, "engine: no room for an input"
     self.segment_of[digest] = Segment(
         gas=convert(gas, uint64),
         engine=engine,
@@ -172,7 +174,7 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
     @param sample_bytes Bytes of a sample.
     @param input_bits Bits of an input feature.
     @param classes Number of classes.
-    @return Upper bound of the execution gas of `predict` for one sample.
+    @return Upper bound of the execution gas of `predict` for one sample, whose steps were taken before.
     """
     assert len(model) >= 32, "engine: model too short"
     header: uint256 = extract32(model, 0, output_type=uint256)
@@ -195,7 +197,7 @@ def validate(model: Bytes[MAX_BYTES], sample_bytes: uint256, input_bits: uint256
             assert convert(s.classes, uint256) == classes, "engine: other number of classes"
         bits = convert(s.output_bits, uint256)
         size = convert(s.output_bytes, uint256)
-    return GAS_CALL + count * GAS_STEP
+    return GAS_CALL + sample_bytes + count * GAS_STEP
 
 
 @external

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from trainer.convolution import Convolution, ConvolutionalNetwork, Halve
+from trainer.convolution import Convolution, ConvolutionalNetwork, Halve, Trunk
 from trainer.encode_convolution import encode
 from trainer.errors import EncodingError
 from trainer.integer import INPUT_BITS, MAX_ACCUMULATOR, Int64, Layer, Uint8, quantum
@@ -82,7 +82,12 @@ def build(
     )
 
 
-def images(network: ConvolutionalNetwork, count: int, seed: int = 0) -> Uint8:
+def trunk_of(network: ConvolutionalNetwork) -> Trunk:
+    """The same convolutions without a head."""
+    return Trunk(**{name: value for name, value in vars(network).items() if name != "head"})
+
+
+def images(network: Trunk, count: int, seed: int = 0) -> Uint8:
     """Samples: random ones, but one of nothing, one of the largest numbers, one of both, and one of a single bit."""
     rng = np.random.default_rng(seed)
     top = 2**network.input_bits - 1

@@ -159,35 +159,46 @@ class MarketClient:
                 "network"
             )
         arguments = seal.model, terms.sample_bytes, terms.input_bits, terms.classes
-        asked = [REGISTER + encode(["bytes"], [segment]) for segment in seal.segments]
-        asked.append(VALIDATE + encode(["bytes", "uint256", "uint256", "uint256"], arguments))
-        # nothing of it stays, so that segments are as secret as before
-        with self.chain.env.anchor():
-            for data in asked:
-                done = self.chain.env.execute_code(to_address=terms.engine, data=data)
-                if done.is_error:
-                    break
-        if done.is_error:
-            # Error(string)
-            said = decode(["string"], done.output[4:])[0] if len(done.output) > 4 else "no reason given"
+        data = VALIDATE + encode(["bytes", "uint256", "uint256", "uint256"], arguments)
+        said = self._refusal(seal, terms.engine, data)
+        if said is not None:
             raise ChainError(
                 f"the challenge's engine refuses the model ({said}); train for samples of {terms.sample_bytes} bytes, "
                 f"{terms.input_bits} bits a feature, and {terms.classes} classes"
             )
+
+    def _refusal(self, seal: Seal, address: str, data: bytes) -> str | None:
+        """Why a call would revert once the seal's segments are registered; nothing of it stays, and nobody sees it."""
+        engine = self.contract.terms_of(seal.challenge).engine
+        asked = [(engine, REGISTER + encode(["bytes"], [segment])) for segment in seal.segments]
+        with self.chain.env.anchor():
+            for to, sent in [*asked, (address, data)]:
+                done = self.chain.env.execute_code(to_address=to, sender=seal.trainer, data=sent)
+                if done.is_error:
+                    # Error(string)
+                    output = done.output
+                    return str(decode(["string"], output[4:])[0]) if len(output) > 4 else "no reason given"
+        return None
 
     def claim(self, challenge: int, score: int, *, sender: str) -> Receipt:
         """Claim a number of right answers."""
         return self._send(self.contract.claim, challenge, score, sender=sender)
 
     def unseal(self, seal: Seal, predictions: Sequence[bytes]) -> Receipt:
-        """Show the model and its predictions; a transaction before for each segment that is not registered."""
+        """Show the model and its predictions; a transaction before for each segment that is not registered.
+
+        Raises `ChainError`, and shows no segment, where the market would refuse the model in the end.
+        """
+        arguments = seal.challenge, seal.salt, list(predictions), seal.model
         if seal.segments:
+            data = bytes(self.contract.unseal.prepare_calldata(*arguments))
+            said = self._refusal(seal, self.address, data)
+            if said is not None:
+                raise ChainError(f"the market would refuse the model ({said}); no segment was shown")
             steps = Steps(self.chain, self.contract.terms_of(seal.challenge).engine, gas_limit=self.gas_limit)
             for _ in steps.register(seal.segments, sender=seal.trainer):
                 pass
-        return self._send(
-            self.contract.unseal, seal.challenge, seal.salt, list(predictions), seal.model, sender=seal.trainer
-        )
+        return self._send(self.contract.unseal, *arguments, sender=seal.trainer)
 
     # ── anyone ──
 

@@ -47,7 +47,7 @@ BLOCK: Final = 8
 MAX_BLOCKS: Final = 384
 MAX_TRUNK_BLOCKS: Final = 1024
 MAX_TRUNK_COST: Final = 15_500_000
-"""Gas of one sample and 16 a byte of the file."""
+"""Gas of one sample, with 16 a byte of it and of the file."""
 MAX_PLANES_BYTES: Final = 16_384
 """Bytes of the last planes of a trunk."""
 MAX_SLOTS: Final = 128
@@ -429,10 +429,13 @@ def _check_limits(network: Trunk) -> None:
                 f"convolution {number + 1}: kernels of {conv.weights.shape[2]} x {conv.weights.shape[3]} over "
                 f"{conv.weights.shape[1]} channels; 5 x 5 fits over 128"
             )
-    if not head and cost(network) + 16 * file_bytes(network) > MAX_TRUNK_COST:
+    taken = file_bytes(network) + network.inputs * network.input_bits // 8
+    if not head and taken > MAX_MODEL_BYTES:
+        raise EncodingError(f"the trunk and a sample take {taken} bytes; at most {MAX_MODEL_BYTES} fit")
+    if not head and cost(network) + 16 * taken > MAX_TRUNK_COST:
         raise EncodingError(
-            f"one sample costs up to {cost(network)} gas and {file_bytes(network)} bytes; at most {MAX_TRUNK_COST} gas "
-            "are allowed, with 16 a byte"
+            f"one sample costs up to {cost(network)} gas, and {taken} bytes; at most {MAX_TRUNK_COST} gas are allowed, "
+            "with 16 a byte"
         )
     if head and cost(network) > MAX_COST:
         raise EncodingError(f"one sample costs up to {cost(network)} gas; at most {MAX_COST} are allowed")

@@ -16,7 +16,7 @@ from trainer.errors import EncodingError, NetworkError
 from trainer.header import MAGIC
 from trainer.header import VERSION as DENSE_VERSION
 from trainer.integer import Network
-from trainer.segments import MAX_SEGMENTS, SegmentedNetwork
+from trainer.segments import MAX_SEGMENTS, SegmentedNetwork, check_room
 
 VERSION: Final = 5
 WORD: Final = 32
@@ -24,9 +24,10 @@ LENGTH: Final = 4
 
 
 def files_of(network: SegmentedNetwork) -> tuple[bytes, ...]:
-    """The bytes of each segment; raises `EncodingError` where one has none."""
+    """The bytes of each segment; raises `EncodingError` where one has none, or leaves no room for its input."""
     last = network.last
     end = encode_dense.encode(last) if isinstance(last, Network) else encode_convolution.encode(last)
+    check_room(len(end), last)
     return (*(encode_convolution.encode(trunk) for trunk in network.trunks), end)
 
 
@@ -58,6 +59,7 @@ def read(data: bytes) -> SegmentedNetwork:
     dense = files[-1][len(MAGIC) : len(MAGIC) + 1] == bytes([DENSE_VERSION])
     last = encode_dense.decode(files[-1]) if dense else encode_convolution.decode(files[-1])
     try:
+        check_room(len(files[-1]), last)
         return SegmentedNetwork(trunks=tuple(decode_trunk(file) for file in files[:-1]), last=last)
     except NetworkError as error:
         raise EncodingError(str(error)) from error

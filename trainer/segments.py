@@ -12,9 +12,11 @@ import numpy as np
 
 from trainer import convolution, integer
 from trainer.convolution import ConvolutionalNetwork, Trunk, planes_of
+from trainer.encode import encode as encode_dense
 from trainer.encode_convolution import encode
 from trainer.errors import EncodingError, NetworkError
-from trainer.integer import MAX_WIDTH, Layer, Network, Uint8
+from trainer.header import MAX_MODEL_BYTES
+from trainer.integer import BINARY, MAX_WIDTH, Layer, Network, Uint8
 
 MAX_SEGMENTS = 16
 
@@ -33,6 +35,8 @@ class SegmentedNetwork:
     def __post_init__(self) -> None:
         if len(self.trunks) >= MAX_SEGMENTS:
             raise NetworkError(f"network has {len(self.trunks) + 1} segments; use at most {MAX_SEGMENTS}")
+        if isinstance(self.last, Network) and self.last.weight_bits == BINARY:
+            raise NetworkError("the last segment has weights of 1 bit; use 2 or more, which the dense engine runs")
         for number, (one, other) in enumerate(zip(self.trunks, self.segments[1:], strict=True), 1):
             made = int(np.prod(one.shapes[-1])), one.activation_bits
             if made != (inputs_of(other), other.input_bits):
@@ -110,7 +114,7 @@ def cut(network: ConvolutionalNetwork, *, fits: Callable[[Trunk], bool] | None =
     fits = fits or has_encoding
     count, begin, trunks = len(network.convolutions), 0, []
     # what is behind the last trunk is a head alone, or has a convolution
-    most = count if np.prod(network.shapes[-1]) <= MAX_WIDTH else count - 1
+    most = count if _head_fits(network) else count - 1
     while begin < count and not fits(_end(network, begin)):
         pieces = [(end, _trunk(network, begin, end)) for end in range(begin + 1, most + 1) if _apart(network, end)]
         fitting = [(end, piece) for end, piece in pieces if fits(piece)]
@@ -122,20 +126,29 @@ def cut(network: ConvolutionalNetwork, *, fits: Callable[[Trunk], bool] | None =
             )
         begin, piece = fitting[-1]
         trunks.append(piece)
+    if len(trunks) >= MAX_SEGMENTS:
+        raise EncodingError(f"the network takes {len(trunks) + 1} segments; at most {MAX_SEGMENTS} make a model")
     return SegmentedNetwork(trunks=tuple(trunks), last=_end(network, begin) if begin < count else _head(network))
 
 
 def has_encoding(segment: Trunk) -> bool:
-    """Whether there is a file of this segment."""
+    """Whether there is a file of this segment, which leaves room for a sample."""
     return not _fault(segment)
 
 
 def _fault(segment: Trunk) -> str:
     try:
-        encode(segment)
+        check_room(len(encode(segment)), segment)
     except EncodingError as error:
         return str(error)
     return ""
+
+
+def check_room(size: int, segment: Trunk | Network) -> None:
+    """Raise `EncodingError` where a step could not take a segment of so many bytes with its input."""
+    taken = size + inputs_of(segment) * segment.input_bits // 8
+    if taken > MAX_MODEL_BYTES:
+        raise EncodingError(f"the segment and its input take {taken} bytes; at most {MAX_MODEL_BYTES} fit")
 
 
 def _apart(network: ConvolutionalNetwork, end: int) -> bool:
@@ -164,6 +177,18 @@ def _end(network: ConvolutionalNetwork, begin: int) -> ConvolutionalNetwork:
     """Convolutions from `begin` on with the head."""
     trunk = _trunk(network, begin, len(network.convolutions))
     return ConvolutionalNetwork(**vars(trunk), head=network.head)
+
+
+def _head_fits(network: ConvolutionalNetwork) -> bool:
+    """Whether the head may be a segment of its own."""
+    if np.prod(network.shapes[-1]) > MAX_WIDTH:
+        return False
+    head = _head(network)
+    try:
+        check_room(len(encode_dense(head)), head)
+    except EncodingError:
+        return False
+    return True
 
 
 def _head(network: ConvolutionalNetwork) -> Network:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fuzz.native import Interpreted, Machine, Native, image
 from tests.agreement.test_mutated_encodings import mutate
-from tests.convolution_strategies import BOUNDS, build, convolutional_networks, images
+from tests.convolution_strategies import BOUNDS, build, convolutional_networks, images, trunk_of
 from trainer.chain import CONTRACTS, compile_contract
 from trainer.convolution import ConvolutionalNetwork, Trunk
 from trainer.encode import pack_samples
@@ -40,11 +40,6 @@ def machine() -> Machine:
 @pytest.fixture(scope="module")
 def validator() -> Machine:
     return Native(image(deploy_validator))
-
-
-def trunk_of(network: ConvolutionalNetwork) -> Trunk:
-    """The same convolutions without a head."""
-    return Trunk(**{name: value for name, value in vars(network).items() if name != "head"})
 
 
 def run(trunk: Trunk, samples: Uint8) -> bytes:
@@ -93,6 +88,13 @@ def test_every_way_that_rows_lie(
     check(machine, validator, trunk_of(network), images(network, 3))
 
 
+@pytest.mark.parametrize("channels", [60, 90, 120])
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_the_bound_holds_for_many_channels(machine: Machine, validator: Machine, channels: int, size: int) -> None:
+    network = build((channels, 9, 16), [{"outputs": 2, "size": size}], bits=(8, 4, 4), bound=2**13)
+    check(machine, validator, trunk_of(network), images(network, 2))
+
+
 def test_planes_of_more_blocks_than_a_network_may_have(machine: Machine, validator: Machine) -> None:
     network = build((3, 32, 32), [{"outputs": 16}, {"outputs": 16}, {"outputs": 16, "skip": 1, "lift": 2}], bound=2**13)
     with pytest.raises(EncodingError, match="planes take"):
@@ -128,7 +130,7 @@ def test_mutated_trunks_are_refused_or_agreed_on(machine: Machine, validator: Ma
         (build((1, 3, 3), [{"outputs": 1}], bits=(8, 4, 4)), "engine: planes not whole bytes", "end inside a byte"),
         (build((1, 32, 32), [{"outputs": 17}], bits=(8, 8, 4)), "engine: planes too large", "the last planes take"),
         (
-            build((8, 32, 32), [{"outputs": 16, "size": 5}, {"outputs": 16}]),
+            build((8, 32, 32), [{"outputs": 24, "size": 5}, {"outputs": 24}]),
             "engine: sample costs too much",
             "one sample costs up to",
         ),

@@ -7,23 +7,32 @@ import numpy as np
 import pytest
 from eth_hash.auto import keccak
 
-from tests.convolution_strategies import build, images
+from tests.convolution_strategies import build, images, trunk_of
 from tests.strategies import random_network
 from trainer import networks
-from trainer.chain import Chain, compile_contract, deploy_segmented_engine
-from trainer.convolution import ConvolutionalNetwork
+from trainer.chain import TRANSACTION_CAP, Chain, compile_contract, deploy_segmented_engine
+from trainer.convolution import ConvolutionalNetwork, Trunk
 from trainer.encode import encode as encode_dense
 from trainer.encode import pack_samples
-from trainer.encode_convolution import encode
+from trainer.encode_convolution import MAX_TRUNK_COST, cost, encode
 from trainer.encode_segments import files_of, model_of
-from trainer.segments import SegmentedNetwork, cut, outputs, predict
+from trainer.errors import EncodingError
+from trainer.header import MAX_MODEL_BYTES
+from trainer.integer import Network
+from trainer.segments import SegmentedNetwork, cut, has_encoding, outputs, predict
 from trainer.steps import Steps
 
 PLAIN = build((2, 4, 4), [{"outputs": 2}, {"outputs": 3}, {"outputs": 2, "size": 1}], classes=4, seed=20)
 SAMPLES = images(PLAIN, 3, seed=2)
 SIZE = PLAIN.inputs * PLAIN.input_bits // 8
+
+
+def one_layer(segment: Trunk) -> bool:
+    return len(segment.convolutions) <= 1
+
+
 LAST = {
-    "convolutional": cut(PLAIN, fits=lambda s: len(s.convolutions) <= 1),
+    "convolutional": cut(PLAIN, fits=one_layer),
     "dense": cut(PLAIN, fits=lambda s: len(s.convolutions) <= 2 and not isinstance(s, ConvolutionalNetwork)),
 }
 
@@ -86,7 +95,7 @@ def test_the_last_step_alone_is_not_enough(stepped: World) -> None:
     """Every step counts: those of another network that ends alike do not."""
     network = LAST["convolutional"]
     other = build((2, 4, 4), [{"outputs": 2}], classes=4, seed=6)
-    first = type(network.trunks[0])(**{k: v for k, v in vars(other).items() if k != "head"})
+    first = trunk_of(other)
     with stepped.chain.active(), stepped.chain.env.anchor():
         stepped.engine.register(encode(first))
         mixed = model_of((encode(first), *files_of(network)[1:]))
@@ -259,6 +268,88 @@ def test_its_parts_must_be_contracts(missing: int) -> None:
         parts[missing] = chain.account("nobody")
         with boa.reverts("engine: no such contract"):
             compile_contract(engine.compiler_data.file_input.path).deploy(*parts)
+
+
+def test_sixteen_segments_make_a_model_and_one_may_come_again(world: World) -> None:
+    again = trunk_of(build((2, 4, 4), [{"outputs": 2}], seed=7))
+    last = LAST["dense"].last
+    assert isinstance(last, Network)
+    network = SegmentedNetwork(trunks=(again,) * 15, last=last)
+    files = files_of(network)
+    model = networks.model_of(network)
+    with world.chain.active(), world.chain.env.anchor():
+        world.engine.register(files[0])
+        bound = world.engine.validate(model, SIZE, 4, 4)
+        assert bound == world.engine.validate(networks.model_of(LAST["dense"]), SIZE, 4, 4) + 13 * 5_000
+        found = SAMPLES[:1]
+        for trunk, file in zip(network.trunks, files, strict=False):
+            world.engine.step(file + pack_samples(found, 4), len(file))
+            found = outputs(trunk, found)
+        world.engine.step(files[-1] + pack_samples(found, 4), len(files[-1]))
+        assert world.predict(network, SAMPLES[:1], 1)[0] == predict(network, SAMPLES[:1])[0]
+
+
+def test_each_segment_has_its_own_bits(world: World) -> None:
+    network = cut(build((1, 4, 4), [{"outputs": 2}, {"outputs": 4}], bits=(8, 2, 4), classes=3), fits=one_layer)
+    with world.chain.active(), world.chain.env.anchor():
+        first, last = (world.engine.segment_of(world.engine.register(file)) for file in files_of(network))
+        assert (first.input_bits, first.input_bytes, first.output_bits, first.output_bytes) == (8, 16, 2, 8)
+        assert (last.input_bits, last.input_bytes, last.classes) == (2, 8, 3)
+        assert world.engine.validate(networks.model_of(network), 16, 8, 3)
+        wide = cut(build((1, 4, 4), [{"outputs": 1}, {"outputs": 4}], bits=(8, 4, 4), classes=3), fits=one_layer)
+        mixed = (files_of(wide)[0], files_of(network)[1])
+        world.engine.register(mixed[0])
+        with boa.reverts("engine: other input bits"):
+            # 16 numbers of 4 bits, where 32 of 2 bits are wanted
+            world.engine.validate(model_of(mixed), 16, 8, 3)
+
+
+def test_what_leaves_no_room_for_its_input_is_no_segment(world: World) -> None:
+    """No step of it could ever be run, so that nobody could disprove what its model is said to predict."""
+    dense = random_network((784, 153, 10), input_bits=8, activation_bits=8, weight_bits=8)
+    assert len(encode_dense(dense)) <= MAX_MODEL_BYTES < len(encode_dense(dense)) + 784
+    with world.chain.active(), boa.reverts("engine: no room for an input"):
+        world.engine.register(encode_dense(dense))
+    with pytest.raises(EncodingError, match="the segment and its input take 126998 bytes"):
+        files_of(SegmentedNetwork(trunks=(), last=dense))
+
+
+Shape = tuple[int, int, int]
+
+
+@pytest.mark.parametrize(
+    ("shape", "halve", "bits", "outputs_"),
+    # much of it is unpacking a sample of 97,280 bytes; kernels and products
+    [((190, 32, 16), 1, (8, 1, 4), range(1, 16)), ((64, 8, 8), 0, (4, 4, 4), range(150, 170))],
+)
+def test_the_dearest_step_fits_a_transaction(
+    shape: tuple[int, int, int], halve: int, bits: tuple[int, int, int]
+) -> None:
+    """With its calldata; what could not be run could not be disproven."""
+    found = [trunk_of(build(shape, [{"outputs": n, "halve": halve}], bits=bits, bound=2**13)) for n in outputs_]
+    trunk = [one for one in found if has_encoding(one)][-1]
+    file, sample = encode(trunk), images(trunk, 2)[1:]
+    packed = pack_samples(sample, bits[0])
+    assert cost(trunk) + 16 * (len(file) + len(packed)) > 0.95 * MAX_TRUNK_COST
+    chain = Chain()
+    sender = chain.account("somebody", 10**18)
+    with chain.active():
+        steps = Steps(chain, deploy_segmented_engine().address, gas_limit=TRANSACTION_CAP)
+        (registered,) = steps.register([file], sender=sender)
+        done = chain.send(steps.engine.step, file + packed, len(file), sender=sender, gas_limit=TRANSACTION_CAP)
+        assert done.result == keccak(pack_samples(outputs(trunk, sample), bits[1]))
+        assert max(registered.transaction_gas, done.transaction_gas) < TRANSACTION_CAP
+        if bits[1] == 1:
+            # a first segment of so large a sample
+            last = random_network((len(outputs(trunk, sample)[0]), 2), input_bits=1, activation_bits=1, weight_bits=4)
+            end = encode_dense(last)
+            list(steps.register([end], sender=sender))
+            made = pack_samples(outputs(trunk, sample), 1)
+            chain.send(steps.engine.step, end + made, len(end), sender=sender)
+            model = model_of((file, end))
+            bound = steps.engine.validate(model, len(packed), bits[0], 2)
+            answered = chain.send(steps.engine.predict, model + packed, len(model), 1, sender=sender)
+            assert answered.execution_gas <= bound <= 2.5 * answered.execution_gas
 
 
 def test_with_too_little_gas_nothing_is_remembered(world: World) -> None:

@@ -17,6 +17,7 @@ from trainer.client import Seal
 from trainer.convolution import ConvolutionalNetwork
 from trainer.datasets import Dataset
 from trainer.encode_segments import files_of, model_of
+from trainer.errors import ChainError
 from trainer.execute import execute
 from trainer.package import Package, build
 from trainer.protocol import ETHER, Outcome, Phase
@@ -83,6 +84,23 @@ def honest(package: Package) -> Played:
 
 
 @pytest.fixture(scope="module")
+def hasty(package: Package) -> list[str]:
+    """What the client says of an unsealing before its time, and of one that the market would refuse."""
+    play, said = played(package, "eve"), []
+    seal = play.seals["eve"]
+    with play.chain.active():
+        for words in (play.words(), [bytes(32)] * HOLDOUT):
+            with pytest.raises(ChainError) as refused:
+                play.client.unseal(seal, words)
+            said.append(str(refused.value))
+            if len(said) == 1:
+                play.client.claim(play.id, HOLDOUT * SAMPLES, sender=play.accounts["eve"])
+                play.wait()
+        assert not any(play.engine.segment_of(digest).gas for digest in segments_named(play))
+    return said
+
+
+@pytest.fixture(scope="module")
 def lied(package: Package) -> Played:
     """The same network, and a lie about the last sample of the last group; that sample alone is executed."""
     play = played(package, "ben")
@@ -120,6 +138,14 @@ def test_every_sample_is_executed_and_the_trainer_paid(honest: Played) -> None:
 def test_a_lie_about_one_sample_is_proven_with_the_steps_of_that_sample(lied: Played) -> None:
     (fraud,) = (event for event in lied.client.events if type(event).__name__ == "Fraud")
     assert (fraud.slot, fraud.wrong) == (HOLDOUT - 1, 1 << SAMPLES - 1)
+
+
+def test_no_segment_is_shown_where_the_unsealing_would_fail(hasty: list[str]) -> None:
+    """Shown before the commits are closed, anyone could seal it; shown in vain, it is given away."""
+    assert hasty == [
+        "the market would refuse the model (market: wrong phase); no segment was shown",
+        "the market would refuse the model (unseal: fewer right than claimed); no segment was shown",
+    ]
 
 
 def test_a_seal_keeps_its_segments(lied: Played, tmp_path: Path) -> None:

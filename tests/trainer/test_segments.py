@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from tests.convolution_strategies import build, convolutional_networks, images
+from tests.binary_strategies import binary_network
+from tests.convolution_strategies import build, convolutional_networks, images, trunk_of
 from trainer import convolution, integer, networks
 from trainer.convolution import ConvolutionalNetwork, Trunk
 from trainer.encode_segments import files_of, model_of, read, write
@@ -73,9 +74,22 @@ def test_segments_must_fit_together() -> None:
     with pytest.raises(NetworkError, match="segment 1 makes 256 numbers of 4 bits"):
         SegmentedNetwork(trunks=(first, first, *rest), last=short(2).last)
     square = build((4, 4, 4), [{"outputs": 4}])
-    same = Trunk(**{name: value for name, value in vars(square).items() if name != "head"})
+    same = trunk_of(square)
     with pytest.raises(NetworkError, match="network has 17 segments"):
         SegmentedNetwork(trunks=(same,) * MAX_SEGMENTS, last=square)
+
+
+def test_what_the_chain_would_not_run_is_refused() -> None:
+    binary = binary_network((24, 3))
+    with pytest.raises(NetworkError, match="weights of 1 bit"):
+        SegmentedNetwork(trunks=(), last=binary)
+    deep = build((2, 4, 4), [{"outputs": 2}] * 17)
+    with pytest.raises(EncodingError, match="the network takes 17 segments; at most 16 make a model"):
+        cut(deep, fits=lambda s: len(s.convolutions) <= 1)
+    # a head of 123,452 bytes leaves no room for its 4,096 inputs: the last convolution stays with it, or nothing does
+    wide = build((4, 32, 32), [{"outputs": 16}, {"outputs": 16}, {"outputs": 4}], bits=(4, 8, 8), classes=30)
+    with pytest.raises(EncodingError, match="fit no segment"):
+        networks.fitted(wide)
 
 
 @pytest.mark.parametrize("head", [False, True])
