@@ -322,9 +322,7 @@ Shape = tuple[int, int, int]
     # much of it is unpacking a sample of 97,280 bytes; kernels and products
     [((190, 32, 16), 1, (8, 1, 4), range(1, 16)), ((64, 8, 8), 0, (4, 4, 4), range(150, 170))],
 )
-def test_the_dearest_step_fits_a_transaction(
-    shape: tuple[int, int, int], halve: int, bits: tuple[int, int, int]
-) -> None:
+def test_the_dearest_step_fits_a_transaction(shape: Shape, halve: int, bits: Shape, outputs_: range) -> None:
     """With its calldata; what could not be run could not be disproven."""
     found = [trunk_of(build(shape, [{"outputs": n, "halve": halve}], bits=bits, bound=2**13)) for n in outputs_]
     trunk = [one for one in found if has_encoding(one)][-1]
