@@ -1,7 +1,7 @@
 """A directory that holds a training run: whole at every moment, and refused to any other run."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,17 @@ ANEW = "choose another directory, or delete it to train anew"
 
 
 class Checkpoint:
-    """A run's state after its latest epoch, and after one other that is kept.
+    """A run's state after its latest epoch, and after others that are kept.
 
     step:   epochs that were done at the latest save; 0 where there is none.
     record: what `save` was given there; empty where there is none.
     """
 
-    def __init__(self, folder: Path, run: Mapping[str, Any], *, keep: int) -> None:
+    def __init__(self, folder: Path, run: Mapping[str, Any], *, keep: Sequence[int]) -> None:
         """Open a directory, or make it at the first save.
 
         run:  what decides the run, as JSON: another one in the directory is refused.
-        keep: the step that stays beside the latest.
+        keep: the steps that stay beside the latest.
 
         Raises `DataError` for a directory of other files, of another run, or of one that cannot be read.
         """
@@ -46,7 +46,9 @@ class Checkpoint:
         self._manager = orbax.CheckpointManager(
             folder.absolute(),
             options=orbax.CheckpointManagerOptions(
-                preservation_policy=managers.AnyPreservationPolicy([managers.LatestN(1), managers.CustomSteps([keep])]),
+                preservation_policy=managers.AnyPreservationPolicy(
+                    [managers.LatestN(1), managers.CustomSteps(list(keep))]
+                ),
                 save_decision_policy=managers.FixedIntervalPolicy(1),
                 enable_async_checkpointing=False,
                 cleanup_tmp_directories=True,

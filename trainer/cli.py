@@ -223,6 +223,13 @@ def train(
             "accelerator. The networks are not the same bits.",
         ),
     ] = None,
+    teachers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory that keeps what teachers say, for presets that have one: others with the same teacher and "
+            "seeds need not train it again."
+        ),
+    ] = None,
     split: Annotated[bool, typer.Option("--split", help="Split every batch among all devices.")] = False,
     coordinator: Annotated[
         str | None,
@@ -244,6 +251,8 @@ def train(
         files.check_file(out)
     if checkpoint is not None:
         files.check_directory(checkpoint)
+    if teachers is not None:
+        files.check_directory(teachers)
     chosen, rows = _training_samples(
         dataset, preset, hidden, bits, data=data, unofficial=unofficial, label=label, root=_root(root)
     )
@@ -273,6 +282,8 @@ def train(
                 progress=progress,
                 checkpoint=checkpoint if checkpoint is None or len(part) == seeds else checkpoint / f"seed-{part[0]}",
                 mesh=mesh,
+                fine=rows.fine,
+                shelf=teachers,
             )
         for number, result in zip(part, results, strict=True):
             score = result.validation_accuracy
@@ -456,7 +467,8 @@ def _training_samples(
     chosen = adapt(find(preset, dataset), hidden=widths, bits=bits)
     loaded = _load(dataset, data, label, unofficial)
     quantiser = quantise.fit(loaded, bits=chosen.recipe.input_bits, pooled=chosen.pooled, rows=loaded.split()[0])
-    return chosen, samples.from_dataset(loaded, quantiser)
+    teacher = chosen.recipe.teacher
+    return chosen, samples.from_dataset(loaded, quantiser, fine_bits=None if teacher is None else teacher.input_bits)
 
 
 def _load(dataset: str, data: Path | None, label: str | None, unofficial: bool) -> datasets.Dataset:

@@ -22,6 +22,8 @@ from trainer.networks import AnyNetwork
 # parameters, other variables, moments of the optimiser
 State = tuple[Any, Any, Any]
 Rows = npt.NDArray[np.int32]
+# of a teacher: the probability of each class, shape (n, classes)
+Answers = npt.NDArray[np.float32]
 
 EXACT = "highest"
 """Precision of the quantised phase: products and sums in full float32 on every device.
@@ -59,6 +61,8 @@ class Plan(NamedTuple):
     """One phase of training: learning rate, weight decay, its length in epochs of `steps` batches, and its precision.
 
     precision: of matrix products that name none themselves: `EXACT`, `FAST`, or None for the device's own.
+    smoothing: part of a label that is spread evenly over all classes.
+    part:      of what is learnt that is a teacher's answers, not labels; 0 where there are none.
     """
 
     rate: float
@@ -67,6 +71,8 @@ class Plan(NamedTuple):
     steps: int
     batch: int
     precision: str | None = EXACT
+    smoothing: float = 0.0
+    part: float = 0.0
 
     def optimiser(self) -> optax.GradientTransformation:
         """AdamW under 10 % of warm-up, then a cosine to 1 % of the rate."""
@@ -103,14 +109,22 @@ class Phase(Generic[Model]):
     """Models in training, one a seed; every call of `epoch` moves them, on the device, without a copy."""
 
     def __init__(
-        self, models: Sequence[Model], plan: Plan, keys: Sequence[jax.Array], data: Data, rows: Sequence[Rows]
+        self,
+        models: Sequence[Model],
+        plan: Plan,
+        keys: Sequence[jax.Array],
+        data: Data,
+        rows: Sequence[Rows],
+        answers: Sequence[Answers] | None = None,
     ) -> None:
         """Take over models that are `alike`: their arrays belong to the phase from now on.
 
-        keys: one a model, from which its epochs draw the order of rows.
-        rows: one array a model, all of one length: the rows of `data` that it trains on.
+        keys:    one a model, from which its epochs draw the order of rows.
+        rows:    one array a model, all of one length: the rows of `data` that it trains on.
+        answers: one array a model, where the plan has a part for a teacher: what it says to all rows of `data`.
         """
         assert alike(models), "one program trains models of one structure"
+        assert (answers is None) == (plan.part == 0), "a teacher's part takes its answers"
         self.plan, self.data, self.count = plan, data, len(models)
         self.definition = nnx.graphdef(models[0])
         optimiser = plan.optimiser()
@@ -123,6 +137,9 @@ class Phase(Generic[Model]):
         self.state: State = _put(self._stack(states), data.mesh)
         self.keys: jax.Array = _put(self._stack(orders), data.mesh)
         self.rows: jax.Array = _put(self._stack([jnp.asarray(part) for part in rows]), data.mesh)
+        self.answers: jax.Array | None = None
+        if answers is not None:
+            self.answers = _put(self._stack([jnp.asarray(part) for part in answers]), data.mesh)
         self.done = 0
 
     def _stack(self, trees: Sequence[Any]) -> Any:
@@ -133,9 +150,8 @@ class Phase(Generic[Model]):
         """Train for one epoch; returns the mean loss of each model."""
         run = _epoch if self.count == 1 else _epochs
         key = self.keys[..., self.done, :]
-        self.state, loss = run(
-            self.state, key, self.rows, self.data.x, self.data.y, self.definition, self.plan, self.data.mesh
-        )
+        x, y, mesh = self.data
+        self.state, loss = run(self.state, key, self.rows, x, y, self.definition, self.plan, mesh, self.answers)
         self.done += 1
         return [float(value) for value in np.atleast_1d(np.asarray(loss))]
 
@@ -157,6 +173,18 @@ class Phase(Generic[Model]):
         self.keys, self.done = arrays[-1], done
 
 
+def _loss(logits: jax.Array, labels: jax.Array, taught: jax.Array | None, plan: Plan) -> jax.Array:
+    """Mean cross-entropy with the labels, smoothed, mixed with what a teacher says."""
+    if plan.smoothing == 0 and taught is None:
+        loss: jax.Array = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        return loss
+    wanted = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), plan.smoothing)
+    if taught is not None:
+        wanted = (1 - plan.part) * wanted + plan.part * taught
+    mixed: jax.Array = optax.softmax_cross_entropy(logits, wanted).mean()
+    return mixed
+
+
 def _pass(
     state: State,
     key: jax.Array,
@@ -166,6 +194,7 @@ def _pass(
     definition: Any,
     plan: Plan,
     mesh: Mesh | None,
+    answers: jax.Array | None = None,
 ) -> tuple[State, jax.Array]:
     """One pass over the rows in a random order, as one scan over batches; what fills no batch is left out.
 
@@ -184,10 +213,11 @@ def _pass(
     def step(state: State, batch: jax.Array) -> tuple[State, jax.Array]:
         params, rest, moments = state
         samples, labels = placed((x[batch], y[batch]), whole=False)
+        taught = None if answers is None else placed(answers[batch], whole=False)
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
             model = nnx.merge(definition, params, rest, copy=True)
-            loss = optax.softmax_cross_entropy_with_integer_labels(model.logits(samples), labels).mean()
+            loss = _loss(model.logits(samples), labels, taught, plan)
             return loss, nnx.state(model, nnx.Not(nnx.Param))
 
         (loss, rest), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
@@ -213,10 +243,11 @@ def _epochs(
     definition: Any,
     plan: Plan,
     mesh: Mesh | None,
+    answers: jax.Array | None = None,
 ) -> tuple[State, jax.Array]:
-    """`_pass` for several models at once: the first axis of state, keys and rows is theirs."""
+    """`_pass` for several models at once: the first axis of state, keys, rows and answers is theirs."""
 
-    def one(state: State, key: jax.Array, rows: jax.Array) -> tuple[State, jax.Array]:
-        return _pass(state, key, rows, x, y, definition, plan, mesh)
+    def one(state: State, key: jax.Array, rows: jax.Array, answers: jax.Array | None) -> tuple[State, jax.Array]:
+        return _pass(state, key, rows, x, y, definition, plan, mesh, answers)
 
-    return jax.vmap(one)(state, key, rows)
+    return jax.vmap(one)(state, key, rows, answers)

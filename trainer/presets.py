@@ -22,6 +22,34 @@ AnyRecipe = TypeVar("AnyRecipe", bound="Schedule")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A larger convolutional network in floats that is trained first, on finer pixels, and whose answers are learnt.
+
+    It sees the rows that its pupil is trained on and no others. Its softmax takes `part` of the place of the labels in
+    both phases of the pupil (Hinton et al., https://arxiv.org/abs/1503.02531). Construction raises `NetworkError` for
+    one that would teach nothing.
+
+    architecture: the image, as it is before pooling, and the convolutions; the engine's limits do not bind them.
+    input_bits:   bits of a pixel.
+    """
+
+    architecture: Architecture
+    input_bits: int = 8
+    batch: int = 125
+    epochs: int = 10
+    rate: float = 3e-3
+    decay: float = 0.03
+    part: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (0 < self.part <= 1 and self.epochs > 0):
+            raise NetworkError(
+                f"a teacher of {self.epochs} epochs and part {self.part}; "
+                "use 1 epoch or more, a part above 0 and up to 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Bits, epochs and rates: what training a dense network and training a convolutional one have in common.
 
@@ -35,6 +63,8 @@ class Schedule:
     quantised_epochs:   epochs through the rounding; without weight decay.
     quantised_rate:     their largest learning rate, with the same schedule.
     validation:         part of the rows held back to choose an epoch by, 0 to 0.5.
+    smoothing:          part of the labels that is spread evenly over all classes, 0 to below 1.
+    teacher:            whom both phases learn from beside the labels; None for labels alone.
     """
 
     input_bits: int
@@ -47,6 +77,13 @@ class Schedule:
     quantised_epochs: int = 30
     quantised_rate: float = 1e-3
     validation: float = 0.05
+    smoothing: float = 0.0
+    teacher: Teacher | None = None
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of a run: the teacher's, those in floats, those through the rounding."""
+        return (self.teacher.epochs if self.teacher else 0) + self.epochs + self.quantised_epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +266,8 @@ def find_for_package(name: str | None, dataset: str, quantiser: Quantiser) -> Pr
     fitting = {
         preset.name: preset
         for preset in sorted(PRESETS.values(), key=lambda preset: preset.name != DEFAULTS.get(dataset))
+        # a package has no finer pixels for a teacher
+        if preset.recipe.teacher is None
         if preset.dataset is None
         or (preset.dataset, SHAPES[preset.dataset], preset.pooled) == (dataset, quantiser.image_shape, quantiser.pooled)
     }

@@ -22,7 +22,7 @@ def bar(title: str, recipe: Schedule, *, seeds: int = 1) -> Iterator[training.Pr
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("compiling", total=seeds * (recipe.epochs + recipe.quantised_epochs))
+        task = progress.add_task("compiling", total=seeds * recipe.all_epochs)
 
         def advance(epoch: training.Epoch) -> None:
             right = "" if epoch.accuracy is None else f", {100 * epoch.accuracy:.2f} % right"

@@ -26,6 +26,7 @@ class Samples:
     x, test_x: uint8, shape (n, width), below 2**bits.
     y, test_y: uint8, shape (n,).
     groups:    of a package or an export, which x and y are the rows of; else empty.
+    fine:      the rows of x with all their pixels, for a teacher; None where nothing asked for them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Samples:
     test_x: Uint8
     test_y: Uint8
     groups: tuple[Group, ...] = ()
+    fine: Uint8 | None = None
 
     @property
     def bits(self) -> int:
@@ -49,9 +51,15 @@ def is_package(dataset: str) -> bool:
     return (Path(dataset) / "manifest.json").is_file()
 
 
-def from_dataset(dataset: datasets.Dataset, quantiser: Quantiser) -> Samples:
-    """Quantise a dataset and split it."""
+def from_dataset(dataset: datasets.Dataset, quantiser: Quantiser, *, fine_bits: int | None = None) -> Samples:
+    """Quantise a dataset and split it.
+
+    fine_bits: bits of the features that a teacher sees, which are never pooled; None where there is no teacher.
+    """
     train, test = dataset.split()
+    fine = None
+    if fine_bits is not None:
+        fine = quantise.fit(dataset, bits=fine_bits, rows=train).apply(dataset.features[train])
     x = quantiser.apply(dataset.features)
     return Samples(
         name=dataset.name,
@@ -62,6 +70,7 @@ def from_dataset(dataset: datasets.Dataset, quantiser: Quantiser) -> Samples:
         y=dataset.labels[train],
         test_x=x[test],
         test_y=dataset.labels[test],
+        fine=fine,
     )
 
 

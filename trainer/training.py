@@ -14,10 +14,11 @@ other networks of the same quality. On an accelerator the products of the float 
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,8 +35,9 @@ from trainer.errors import DataError
 from trainer.integer import Network
 from trainer.models import FloatMLP, calibrate, fold
 from trainer.networks import AnyNetwork
-from trainer.phase import EXACT, FAST, Data, Exportable, Model, Phase, Plan, Rows, alike, place
-from trainer.presets import ConvolutionRecipe, Recipe
+from trainer.phase import EXACT, FAST, Answers, Data, Exportable, Model, Phase, Plan, Rows, alike, place
+from trainer.presets import ConvolutionRecipe, Recipe, Teacher
+from trainer.teacher import Shelf, answers
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
@@ -45,6 +47,8 @@ __all__ = ["ConvolutionRecipe", "Epoch", "Progress", "Recipe", "TrainResult", "t
 Uint8 = npt.NDArray[np.uint8]
 
 CALIBRATION_ROWS = 5000
+# folded into a seed's key for the teacher's, beside the three that the key is split into
+TEACHING = 3
 
 
 class Epoch(NamedTuple):
@@ -88,6 +92,8 @@ def train(
     checkpoint: Path | None = None,
     mesh: Mesh | None = None,
     fast: bool | None = None,
+    fine: Uint8 | None = None,
+    shelf: Path | None = None,
 ) -> TrainResult:
     """Train an integer network.
 
@@ -102,6 +108,9 @@ def train(
     mesh:       devices of `trainer.devices.mesh_of`, of one host or of several, among which every batch is split. Each
                 host calls this with the same arguments. By default one device.
     fast:       whether products of the float phase take factors in bfloat16, by default on accelerators only.
+    fine:       the same rows as the recipe's teacher sees them, uint8, shape (n, pixels of its image); by default x.
+    shelf:      a directory that keeps teachers' answers: another recipe with the same teacher, rows and seeds takes
+                them from there instead of training the teacher again, and ends with the same bits.
 
     Raises `DataError` for rows, labels or a validation part that do not fit, and for a directory with another run.
     """
@@ -116,6 +125,8 @@ def train(
         checkpoint=checkpoint,
         mesh=mesh,
         fast=fast,
+        fine=fine,
+        shelf=shelf,
     )
     return result
 
@@ -132,6 +143,8 @@ def train_seeds(
     checkpoint: Path | None = None,
     mesh: Mesh | None = None,
     fast: bool | None = None,
+    fine: Uint8 | None = None,
+    shelf: Path | None = None,
 ) -> tuple[TrainResult, ...]:
     """Train one network a seed, side by side in one program; `progress` is called for every epoch of every seed.
 
@@ -142,7 +155,7 @@ def train_seeds(
     """
     start = time.perf_counter()
     validation = recipe.validation if validation is None else validation
-    classes = _check(x, y, recipe, classes, validation)
+    classes = _check(x, y, recipe, classes, validation, fine)
     runs = [_start(seed, len(x), validation) for seed in seeds]
     with ExitStack() as stack:
         store = None
@@ -158,9 +171,13 @@ def train_seeds(
                 "rows": len(x),
                 "data": data_digest(x, y),
             }
-            keep = 0 if recipe.weight_bits == integer.BINARY else recipe.epochs
-            store = stack.enter_context(Checkpoint(checkpoint, decides, keep=keep))
-        networks = _train(x, y, recipe, classes, _Training(runs, store, progress), mesh, fast)
+            if fine is not None:
+                decides["fine data"] = data_digest(fine, y)
+            taught = 0 if recipe.teacher is None else recipe.teacher.epochs
+            floats = 0 if recipe.weight_bits == integer.BINARY else recipe.epochs
+            store = stack.enter_context(Checkpoint(checkpoint, decides, keep=(taught, taught + floats)))
+        training = _Training(runs, store, progress, validation, shelf)
+        networks = _train(x, y, recipe, classes, training, mesh, fast, fine)
     seconds = time.perf_counter() - start
     return tuple(
         TrainResult(
@@ -181,8 +198,9 @@ def _train(
     training: "_Training",
     mesh: Mesh | None,
     fast: bool | None,
+    fine: Uint8 | None,
 ) -> list[AnyNetwork]:
-    """Both phases; returns the network of each run."""
+    """The teacher, where there is one, and both phases; returns the network of each run."""
     runs = training.runs
     data = place(x, y, mesh)
     if fast is None:
@@ -190,6 +208,12 @@ def _train(
     kept = len(runs[0].seen)
     batch = min(recipe.batch, kept)
     plan = Plan(recipe.rate, recipe.decay, recipe.epochs, kept // batch, batch, FAST if fast else None)
+    plan = plan._replace(smoothing=recipe.smoothing)
+    before, taught = 0, None
+    if recipe.teacher is not None:
+        before = recipe.teacher.epochs
+        taught = _answers(recipe.teacher, x if fine is None else fine, y, mesh, classes, training, plan.precision)
+        plan = plan._replace(part=recipe.teacher.part)
     tuned = plan._replace(rate=recipe.quantised_rate, decay=0.0, epochs=recipe.quantised_epochs, precision=EXACT)
     tuning: list[Phase[Any]]
     if recipe.weight_bits == integer.BINARY:
@@ -197,32 +221,78 @@ def _train(
         assert isinstance(recipe, Recipe), "a convolutional network has no weights of one bit"
         widths = (x.shape[1], *recipe.hidden, classes)
         signs = [BinaryMLP(widths, rngs=nnx.Rngs(run.seed)) for run in runs]
-        tuning = _phases(signs, tuned, [run.keys[2] for run in runs], data, runs)
+        tuning = _phases(signs, tuned, [run.keys[2] for run in runs], data, runs, taught)
     else:
         floats = plan.epochs
         models = [_floats(recipe, x.shape[1], classes, run.seed) for run in runs]
-        phases = _phases(models, plan, [run.keys[1] for run in runs], data, runs)
-        for number in range(training.resume(phases, 0, floats) + 1, floats + 1):
-            for run, loss in zip(runs, _epoch(phases), strict=True):
-                training.report(run, Epoch("float", number, floats, loss, None))
-            training.save(number, phases)
+        phases = _phases(models, plan, [run.keys[1] for run in runs], data, runs, taught)
+        training.floats("float", phases, before, floats)
         quantised = [
             _calibrated(recipe, model, x[run.seen[:CALIBRATION_ROWS]])
             for run, model in zip(runs, _models(phases), strict=True)
         ]
-        tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs)
-    for number in range(training.resume(tuning, floats, tuned.epochs) + 1, tuned.epochs + 1):
+        tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs, taught)
+    before += floats
+    for number in range(training.resume(tuning, before, tuned.epochs) + 1, tuned.epochs + 1):
         losses = _epoch(tuning)
         accuracies: list[float | None] = [None] * len(runs)
         if len(runs[0].unseen) and number > tuned.epochs * 2 // 3:
             accuracies = [run.judge(model, x, y) for run, model in zip(runs, _models(tuning), strict=True)]
         for run, loss, accuracy in zip(runs, losses, accuracies, strict=True):
             training.report(run, Epoch("quantised", number, tuned.epochs, loss, accuracy))
-        training.save(floats + number, tuning)
+        training.save(before + number, tuning)
     return [run.best or model.export() for run, model in zip(runs, _models(tuning), strict=True)]
 
 
-def _plain(recipe: Recipe | ConvolutionRecipe) -> dict[str, Any]:
+def _answers(
+    teacher: Teacher,
+    x: Uint8,
+    y: Uint8,
+    mesh: Mesh | None,
+    classes: int,
+    training: "_Training",
+    precision: str | None,
+) -> list[Answers]:
+    """What each run's teacher, trained on the run's rows, says to all rows; from the shelf where it lies there."""
+    runs = training.runs
+    shelves: list[Shelf] = []
+    if training.shelf is not None:
+        # only here: this imports orbax, which takes a while
+        from trainer.checkpoint import data_digest
+
+        decides = {
+            # how much is learnt of it does not change it
+            "teacher": _plain(replace(teacher, part=1.0)),
+            "classes": classes,
+            "validation": training.validation,
+            "precision": precision,
+            "device": jax.devices()[0].device_kind,
+            "devices": 1 if mesh is None else mesh.size,
+            # side by side the bits are others
+            "seeds": [run.seed for run in runs],
+            "data": data_digest(x, y),
+        }
+        shelves = [Shelf(training.shelf, {**decides, "seed": run.seed}) for run in runs]
+        there = [found for shelf in shelves if (found := shelf.get()) is not None]
+        if len(there) == len(runs):
+            return there
+    kept = len(runs[0].seen)
+    batch = min(teacher.batch, kept)
+    plan = Plan(teacher.rate, teacher.decay, teacher.epochs, kept // batch, batch, precision)
+    models = [
+        FloatCNN(teacher.architecture, classes=classes, input_bits=teacher.input_bits, rngs=nnx.Rngs(run.seed))
+        for run in runs
+    ]
+    keys = [jax.random.fold_in(jax.random.key(run.seed), TEACHING) for run in runs]
+    phases = _phases(models, plan, keys, place(x, y, mesh), runs)
+    training.floats("teacher", phases, 0, teacher.epochs)
+    said = [answers(model, x) for model in _models(phases)]
+    for shelf, one in zip(shelves, said, strict=False):
+        shelf.put(one)
+    return said
+
+
+def _plain(recipe: Recipe | ConvolutionRecipe | Teacher) -> dict[str, Any]:
     """The recipe as JSON has it."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     return plain
@@ -263,13 +333,22 @@ def _predict(network: AnyNetwork, samples: Uint8) -> Uint8:
 
 
 def _phases(
-    models: Sequence[Model], plan: Plan, keys: Sequence[jax.Array], data: Data, runs: Sequence["_Run"]
+    models: Sequence[Model],
+    plan: Plan,
+    keys: Sequence[jax.Array],
+    data: Data,
+    runs: Sequence["_Run"],
+    answers: Sequence[Answers] | None = None,
 ) -> list[Phase[Model]]:
     """One phase for all models where one program trains them, else one each."""
     rows = [run.seen for run in runs]
     if alike(models):
-        return [Phase(models, plan, keys, data, rows)]
-    return [Phase([one], plan, [key], data, [part]) for one, key, part in zip(models, keys, rows, strict=True)]
+        return [Phase(models, plan, keys, data, rows, answers)]
+    taught = [None] * len(runs) if answers is None else [[one] for one in answers]
+    return [
+        Phase([one], plan, [key], data, [part], said)
+        for one, key, part, said in zip(models, keys, rows, taught, strict=True)
+    ]
 
 
 def _epoch(phases: Sequence[Phase[Any]]) -> list[float]:
@@ -320,6 +399,15 @@ class _Training:
     runs: Sequence[_Run]
     store: "Checkpoint | None"
     progress: Progress | None
+    validation: float
+    shelf: Path | None
+
+    def floats(self, name: str, phases: Sequence[Phase[Any]], before: int, epochs: int) -> None:
+        """Bring phases in floats, which begin after `before` epochs, to their end."""
+        for number in range(self.resume(phases, before, epochs) + 1, epochs + 1):
+            for run, loss in zip(self.runs, _epoch(phases), strict=True):
+                self.report(run, Epoch(name, number, epochs, loss, None))
+            self.save(before + number, phases)
 
     def report(self, run: _Run, epoch: Epoch) -> None:
         """Note an epoch of a run."""
@@ -367,7 +455,14 @@ class _Training:
         return state | ({"best": kept} if kept else {})
 
 
-def _check(x: Uint8, y: Uint8, recipe: Recipe | ConvolutionRecipe, classes: int | None, validation: float) -> int:
+def _check(
+    x: Uint8,
+    y: Uint8,
+    recipe: Recipe | ConvolutionRecipe,
+    classes: int | None,
+    validation: float,
+    fine: Uint8 | None,
+) -> int:
     if x.ndim != 2 or y.shape != x.shape[:1] or x.dtype != np.uint8 or y.dtype != np.uint8:
         raise DataError(f"x is {x.dtype} {x.shape}, y is {y.dtype} {y.shape}; use uint8 (n, inputs) and uint8 (n,)")
     if not 0 <= validation <= 0.5:
@@ -378,6 +473,16 @@ def _check(x: Uint8, y: Uint8, recipe: Recipe | ConvolutionRecipe, classes: int 
         raise DataError(
             f"a feature is {x.max()}, above {2**recipe.input_bits - 1}: quantise to {recipe.input_bits} bits"
         )
+    if not 0 <= recipe.smoothing < 1:
+        raise DataError(f"smoothing {recipe.smoothing}; use 0 to below 1")
+    if recipe.teacher is not None:
+        image, bits = recipe.teacher.architecture.image, recipe.teacher.input_bits
+        seen = x if fine is None else fine
+        if seen.dtype != np.uint8 or seen.shape != (len(x), math.prod(image)) or seen.max(initial=0) >= 2**bits:
+            raise DataError(
+                f"the teacher would see {seen.dtype} {seen.shape}; its images of {image} take uint8 "
+                f"{(len(x), math.prod(image))} of {bits} bits"
+            )
     found = int(y.max()) + 1
     classes = max(found, 2) if classes is None else classes
     if found > classes:

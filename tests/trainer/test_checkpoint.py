@@ -14,15 +14,20 @@ import numpy as np
 import pytest
 
 from tests.trainer.test_cli import good, refused
+from trainer.architecture import Architecture, Block
 from trainer.encode import encode
 from trainer.errors import DataError
-from trainer.presets import PRESETS, Recipe
+from trainer.presets import PRESETS, Recipe, Teacher
 from trainer.training import Epoch, TrainResult, train, train_seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(hidden=(6,), input_bits=4, activation_bits=4, weight_bits=4, batch=20, epochs=3, quantised_epochs=6)
 BINARY = replace(RECIPE, input_bits=1, activation_bits=1, weight_bits=1, epochs=0)
-RECIPES = {"dense": RECIPE, "binary": BINARY}
+TEACHER = Teacher(
+    architecture=Architecture(image=(1, 2, 4), blocks=(Block(outputs=4),)), input_bits=4, batch=20, epochs=2
+)
+TAUGHT = replace(RECIPE, teacher=TEACHER, smoothing=0.1)
+RECIPES = {"dense": RECIPE, "binary": BINARY, "taught": TAUGHT}
 
 # what is killed: it says which epoch is done before that is saved, and prints what it ends with
 CHILD = """

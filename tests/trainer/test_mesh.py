@@ -28,7 +28,10 @@ from trainer.training import TrainResult, train, train_seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 VALIDATION = 0.2
-RECIPE = replace(test_checkpoint.RECIPE, epochs=2, quantised_epochs=3)
+# with a teacher, whose answers and whose checkpoint are to be shared as well
+RECIPE = replace(
+    test_checkpoint.TAUGHT, epochs=2, quantised_epochs=3, teacher=replace(test_checkpoint.TEACHER, epochs=1)
+)
 
 # argv: devices, address, processes, process, checkpoint; prints what `ended` says
 CHILD = """
@@ -101,7 +104,7 @@ def test_two_processes_are_two_devices_bit_for_bit_and_share_a_checkpoint(tmp_pa
     first, second = answers(*(start(1, address, 2, process, folder) for process in range(2)))
     (alone,) = answers(start(2, "", 1, 0))
     assert first == second == alone
-    assert sorted(path.name for path in folder.iterdir()) == ["2", "5"]
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "3", "6"]
     # what two processes saved, one takes up: at its end
     assert ended(run(None, folder)) == alone
 
