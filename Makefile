@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test coverage lint format fuzz fuzz-deep fuzz-engine planted mutants prove data bench-gas bench-fuzz \
-	bench-gpu engine lock clean
+	bench-gpu bench-pareto engine lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +97,10 @@ bench-gas: $(READY) ## gas of inference and of the market's calls, and the READM
 
 bench-fuzz: $(READY) ## speed of the market's fuzzing on each backend, and the table of fuzz/README.md (minutes)
 	$(PY) -m bench.fuzz
+	$(PY) -m bench.tables
+
+bench-pareto: $(READY) ## accuracy against gas of the Fashion-MNIST presets, the README's table and picture (an hour)
+	$(PY) -m bench.pareto $(if $(PRESET),--preset $(PRESET))
 	$(PY) -m bench.tables
 
 bench-gpu: $(READY) ## on an accelerator: the same predictions as NumPy, and seconds of training

@@ -4,11 +4,14 @@ A table stands between `<!-- table NAME -->` and `<!-- end -->`.
 """
 
 import json
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.floor import floor
+from bench.front import PICTURE, frontier, svg
+from bench.rungs import RUNGS, best
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -253,6 +256,48 @@ def planes(shape: str) -> str:
     return " – ".join(f"{len(same)} × {same[0]}" if len(same) > 1 else same[0] for same in found)
 
 
+def pareto_table() -> str:
+    """Accuracy and gas of the presets of Fashion-MNIST, from the cheapest on; bold where none as cheap equals it."""
+    rows = load(HERE / "results" / "pareto.json")["presets"]
+    front = set(frontier(rows))
+    head = (
+        *("preset", "network", "bits (in/w/act)", "multiply-adds", "gas a sample"),
+        *("accuracy", "seeds", "minutes a seed"),
+    )
+    lines = []
+    for name in sorted(rows, key=lambda name: rows[name]["gas_per_sample"]):
+        row, mark = rows[name], "**" if name in front else ""
+        lines.append(
+            (
+                name.join(("`", "`")),
+                row["net"],
+                row["bits"],
+                f"{row['macs']:,}",
+                f"{row['gas_per_sample']:,}",
+                f"{mark}{100 * row['mean']:.2f} % ± {100 * row['std']:.2f}{mark}",
+                str(len(row["runs"])),
+                f"{statistics.median(run['seconds'] for run in row['runs']) / 60:.1f}",
+            )
+        )
+    return table(head, lines)
+
+
+def rungs_table() -> str:
+    """What was asked for below each price, and the best preset there."""
+    rows = load(HERE / "results" / "pareto.json")["presets"]
+    lines = []
+    for (most, wanted), name in zip(RUNGS, best(rows), strict=True):
+        price = "any" if most is None else f"{most:,}"
+        if name is None:
+            lines.append((price, f"{100 * wanted:.1f} %", NOTHING, NOTHING, NOTHING))
+            continue
+        found = 100 * rows[name]["mean"]
+        lines.append(
+            (price, f"{100 * wanted:.1f} %", f"{found:.2f} %", f"{found - 100 * wanted:+.2f}", name.join(("`", "`")))
+        )
+    return table(("gas of a sample, at most", "asked", "reached", "points above", "with"), lines)
+
+
 def fuzz_table() -> str:
     """Speed of the fuzzing, titanoboa as it comes first."""
     report = load(HERE / "results" / "fuzz.json")
@@ -326,6 +371,8 @@ PAGES: dict[Path, Tables] = {
         "evaluation": evaluation_table,
         "life": life_table,
         "market": market_table,
+        "pareto": pareto_table,
+        "rungs": rungs_table,
     },
     CONTRACTS: {
         "convolution": convolution_table,
@@ -353,3 +400,4 @@ def filled(page: Path) -> str:
 if __name__ == "__main__":
     for page in PAGES:
         page.write_text(filled(page))
+    PICTURE.write_text(svg(load(HERE / "results" / "pareto.json")["presets"], RUNGS))

@@ -93,7 +93,9 @@ def test_the_tables_are_those_of_the_benchmarks(page: Path) -> None:
 
 def test_the_presets_of_the_readme_promise_what_the_presets_do() -> None:
     rows = re.findall(
-        r"^\| `([a-z]+(?:-\d+)+(?:-binary)?|fashion-lenet)` \|.*\| ([^|]+) \| `([^`]+)` \|$", README, re.M
+        r"^\| `([a-z]+(?:-\d+)+(?:-binary|-taught)?|fashion-lenet(?:-taught)?)` \|.*\| ([^|]+) \| `([^`]+)` \|$",
+        README,
+        re.M,
     )
     assert [(name, PRESETS[name].expected, PRESETS[name].command) for name, *_ in rows] == rows
     assert {name for name, *_ in rows} == set(PRESETS) - {GENERIC}
