@@ -86,7 +86,12 @@ def test_a_shelf_spares_the_teacher_and_changes_no_bit(tmp_path: Path) -> None:
         result = train(x, y, recipe=TAUGHT, seed=seed, validation=0.2, shelf=shelf, progress=shown.append)
         return end(replace(result, history=())), shown
 
-    without, shelved, again, other = run(None), run(tmp_path / "shelf"), run(tmp_path / "shelf"), run(tmp_path, 2)
+    without, shelved, again, other = (
+        run(None),
+        run(tmp_path / "shelf"),
+        run(tmp_path / "shelf"),
+        run(tmp_path / "shelf", 2),
+    )
     assert without[0] == shelved[0] == again[0] != other[0]
     assert without[1] == shelved[1] == [*without[1][: TEACHER.epochs], *again[1]]
     assert {epoch.phase for epoch in without[1][: TEACHER.epochs]} == {"teacher"}
