@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from trainer import convolution, networks, presets
+from tests.cifar_files import FOLDER, files, write_archive
+from trainer import cifar, convolution, networks, presets
 from trainer.architecture import Architecture, Block
 from trainer.cli import app
 from trainer.convolution import ConvolutionalNetwork, Halve
@@ -112,6 +113,33 @@ def test_a_package_of_whole_images_may_be_trained_on_by_convolutions_but_only_if
     quantiser = Quantiser(bits=4, image_shape=(28, 28))
     assert find_for_package("fashion-lenet", "fashion-mnist", quantiser).name == "fashion-lenet"
     assert find_for_package(None, "fashion-mnist", quantiser).name == "fashion-784-64"
+
+
+def test_a_preset_of_cifar_10_trains_on_a_package_of_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = write_archive(tmp_path / "cifar-10-binary.tar.gz", FOLDER["binary"], files("binary", (20,) * 6))
+    recipe = replace(PRESETS["cifar-lenet"].recipe, epochs=1, quantised_epochs=1, batch=20)
+    monkeypatch.setitem(presets.PRESETS, "cifar-lenet", replace(PRESETS["cifar-lenet"], recipe=recipe))
+    monkeypatch.setattr(cifar, "BATCH_IMAGES", 20)
+    taken = ["--dataset", "cifar-10", "--data", str(archive), "--unofficial"]
+    packed = CliRunner().invoke(app, ["data", "pack", *taken, "--group-size", "8", "--out", str(tmp_path / "package")])
+    assert packed.exit_code == 0, packed.output
+    trained = CliRunner().invoke(
+        app,
+        ["train", "--dataset", str(tmp_path / "package"), "--preset", "cifar-lenet", "--out", str(tmp_path / "model")],
+    )
+    assert trained.exit_code == 0, trained.output
+    assert isinstance(networks.read((tmp_path / "model").read_bytes()), ConvolutionalNetwork)
+
+
+def test_resnet_20_is_cut_into_seven_segments() -> None:
+    recipe = PRESETS["cifar-resnet-20"].recipe
+    assert isinstance(recipe, ConvolutionRecipe)
+    network = networks.fitted(recipe.blank(classes=10))
+    assert isinstance(network, SegmentedNetwork)
+    assert network.multiply_adds == 47_638_528
+    assert len(network.segments) == 7
 
 
 def test_the_command_line_trains_writes_and_reads_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
