@@ -178,7 +178,7 @@ def _fashion(name: str, hidden: int, *, bits: int, pooled: bool, expected: str) 
 def _lenet(*, expected: str) -> Preset:
     """Two convolutions of 3 x 3, to 8 and to 16 channels, each halved by its largest numbers: 290,080 multiply-adds.
 
-    Up to 1,962,400 gas a sample. Three to four minutes of training on two busy CPU cores; no other recipe was tried.
+    826,000 gas a sample. Three to four minutes of training on two busy CPU cores; no other recipe was tried.
     """
     recipe = ConvolutionRecipe(
         architecture=Architecture(
@@ -276,7 +276,7 @@ def _taught(name: str, *hidden: int, expected: str, bits: int = 4, smoothing: fl
 def _lenet_taught(*, expected: str) -> Preset:
     """The convolutions of `fashion-lenet` with pixels of 8 bits, which cost no more gas, and `TEACHER`.
 
-    290,080 multiply-adds, 1,160,911 gas a sample. 8 to 10 minutes of training a seed, and 7 for its teacher, on two CPU
+    290,080 multiply-adds, 826,345 gas a sample. 8 to 10 minutes of training a seed, and 7 for its teacher, on two CPU
     cores that others shared; no other recipe was tried.
     """
     recipe = ConvolutionRecipe(
