@@ -144,6 +144,13 @@ def test_every_number_of_channels(machine: Machine, channels: int, size: int) ->
         check(machine, network, images(network, 3, channels))
 
 
+def test_the_most_classes_that_there_may_be(machine: Machine) -> None:
+    network = build((2, 2, 2), [{"outputs": 3}], classes=256, bits=(4, 4, 8), seed=4)
+    samples = images(network, 40)
+    assert max(predict(network, samples)) > 200
+    check(machine, network, samples)
+
+
 @pytest.mark.parametrize(("lift", "skip"), [(0, 0), (3, 1), (15, 2), (7, 0)])
 def test_every_skip(machine: Machine, lift: int, skip: int) -> None:
     layers = [{"outputs": 3, "size": 1}, {"outputs": 3}, {"outputs": 3, "skip": skip, "lift": lift}]
