@@ -1,8 +1,9 @@
 """Convolutional integer networks in JAX: the same bits as `trainer.convolution`, compiled for any device.
 
 Operands and sums are int32, and every partial sum stays below 2**24, as a `ConvolutionalNetwork` proves. Planes lie as
-(n, height, width, channels). A convolution is shifted slices and one product of matrices: `lax.conv` takes longer on a
-CPU, many times so inside a scan, and `trainer.convolution_models` trains through the same functions.
+(channels, height, width, n). A convolution is shifted slices and one product of matrices: `lax.conv` takes longer on a
+CPU, many times so inside a scan, and `trainer.convolution_models` trains through the same functions. Samples lie last,
+as they are many where channels are few: every slice, sum and maximum runs along them, without a stride.
 """
 
 from functools import partial
@@ -31,14 +32,24 @@ class Step(NamedTuple):
 
 
 def planes_of(samples: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """Samples, (n, height * channels * width), as planes of that shape: (n, height, width, channels)."""
+    """Samples, (n, height * channels * width), as planes of that shape: (channels, height, width, n)."""
     channels, height, width = shape
-    return samples.reshape(-1, height, channels, width).transpose(0, 1, 3, 2)
+    return samples.reshape(-1, height, channels, width).transpose(2, 1, 3, 0)
+
+
+def rows_of(planes: jax.Array) -> jax.Array:
+    """Planes, (channels, height, width, n), as the head takes them: (n, height * width * channels)."""
+    return planes.transpose(3, 1, 2, 0).reshape(planes.shape[-1], -1)
+
+
+def per_channel(numbers: jax.Array) -> jax.Array:
+    """Numbers, (channels,), that broadcast over planes."""
+    return numbers[:, None, None, None]
 
 
 @partial(jax.jit, static_argnames=("stride", "depthwise"))
 def convolve(planes: jax.Array, weights: jax.Array, *, stride: int, depthwise: bool) -> jax.Array:
-    """Sums of weights times planes, of the planes' dtype: (n, H, W, inputs) to (n, H / stride, W / stride, outputs).
+    """Sums of weights times planes, of the planes' dtype: (inputs, H, W, n) to (outputs, H / stride, W / stride, n).
 
     weights: shape (K, K, inputs, outputs), depthwise (K, K, 1, outputs).
     """
@@ -48,24 +59,27 @@ def convolve(planes: jax.Array, weights: jax.Array, *, stride: int, depthwise: b
     padded = jnp.pad(planes, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     parts = [padded[:, dy : dy + height : stride, dx : dx + width : stride] for dy in range(size) for dx in range(size)]
     if depthwise:
-        total = parts[0] * weights[0, 0, 0]
+        total = parts[0] * per_channel(weights[0, 0, 0])
         for number, part in enumerate(parts[1:], 1):
-            total = total + part * weights[number // size, number % size, 0]
+            total = total + part * per_channel(weights[number // size, number % size, 0])
         return total
-    return lax.dot_general(
-        jnp.concatenate(parts, axis=-1),
+    patches = jnp.concatenate(parts, axis=0)
+    sums = lax.dot_general(
         weights.reshape(-1, outputs),
-        (((3,), (0,)), ((), ())),
+        # two axes: with four the product of its gradient takes eight times as long
+        patches.reshape(len(patches), -1),
+        (((0,), (0,)), ((), ())),
         # full float32 products on every device: with sums below 2**24 they are exact
         precision=lax.Precision.HIGHEST,
         preferred_element_type=planes.dtype,
     )
+    return sums.reshape(outputs, *patches.shape[1:])
 
 
 def squares(planes: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """The four numbers of each 2 x 2 square: four times (n, H / 2, W / 2, channels)."""
-    count, height, width, channels = planes.shape
-    parts = planes.reshape(count, height // 2, 2, width // 2, 2, channels)
+    """The four numbers of each 2 x 2 square: four times (channels, H / 2, W / 2, n)."""
+    channels, height, width, count = planes.shape
+    parts = planes.reshape(channels, height // 2, 2, width // 2, 2, count)
     return parts[:, :, 0, :, 0], parts[:, :, 0, :, 1], parts[:, :, 1, :, 0], parts[:, :, 1, :, 1]
 
 
@@ -104,7 +118,7 @@ def _forward(
     for (weights, bias), step in zip(layers, steps, strict=False):
         # what a stride leaves out is never computed
         stride = 2 if step.halve == Halve.STRIDE else 1
-        acc = convolve(found[-1], weights, stride=stride, depthwise=step.depthwise) + bias
+        acc = convolve(found[-1], weights, stride=stride, depthwise=step.depthwise) + per_channel(bias)
         if step.skip is not None:
             acc = acc + (found[step.skip][:, ::stride, ::stride] << step.lift)
         planes = jnp.minimum(jnp.maximum(acc, 0) >> step.shift, top)
@@ -114,9 +128,9 @@ def _forward(
             planes = square_sum(planes) >> 2
         found.append(planes)
     if len(layers) == len(steps):
-        return found[-1].transpose(0, 1, 3, 2).reshape(len(samples), -1)
+        return found[-1].transpose(3, 1, 0, 2).reshape(len(samples), -1)
     weights, bias = layers[-1]
-    flat = found[-1].reshape(len(samples), -1)
+    flat = rows_of(found[-1])
     return lax.dot_general(flat, weights, (((1,), (0,)), ((), ())), preferred_element_type=jnp.int32) + bias
 
 

@@ -19,7 +19,7 @@ from flax import nnx
 from trainer import integer
 from trainer.architecture import MAX_ACCUMULATOR_BITS, MIN_ACCUMULATOR_BITS, Architecture
 from trainer.convolution import MAX_LIFT, ConvolutionalNetwork, Halve
-from trainer.convolution_jax import convolve, planes_of, square_max, square_sum
+from trainer.convolution_jax import convolve, per_channel, planes_of, rows_of, square_max, square_sum
 from trainer.encode_convolution import geometry
 from trainer.models import EPSILON, MOMENTUM, Affine, straight_through
 
@@ -46,7 +46,7 @@ class FloatCNN(nnx.Module):
         for block, (inputs, _, _) in zip(architecture.blocks, architecture.shapes, strict=False):
             seen = 1 if block.depthwise else inputs
             kernels.append(nnx.Param(start(rngs.params(), (block.kernel, block.kernel, seen, block.outputs))))
-            norms.append(nnx.BatchNorm(block.outputs, momentum=MOMENTUM, epsilon=EPSILON, rngs=rngs))
+            norms.append(nnx.BatchNorm(block.outputs, axis=0, momentum=MOMENTUM, epsilon=EPSILON, rngs=rngs))
         self.kernels, self.norms = nnx.List(kernels), nnx.List(norms)
         self.head = nnx.Linear(int(np.prod(architecture.shapes[-1])), classes, kernel_init=start, rngs=rngs)
 
@@ -64,7 +64,7 @@ class FloatCNN(nnx.Module):
                 planes = square_max(planes)
             planes = nnx.relu(planes)
             found.append(square_sum(planes) / 4 if block.halve == Halve.MEAN else planes)
-        logits: jax.Array = self.head(found[-1].reshape(len(x), -1))
+        logits: jax.Array = self.head(rows_of(found[-1]))
         return logits
 
     def logits(self, x: jax.Array) -> jax.Array:
@@ -207,7 +207,7 @@ class QuantisedCNN(nnx.Module):
         for number, block in enumerate(self.architecture.blocks):
             weights, bias = self.integers(number)
             stride = 2 if block.halve == Halve.STRIDE else 1
-            sums = convolve(found[-1], weights, stride=stride, depthwise=block.depthwise) + bias
+            sums = convolve(found[-1], weights, stride=stride, depthwise=block.depthwise) + per_channel(bias)
             if block.skip is not None:
                 sums = sums + found[block.skip][:, ::stride, ::stride] * 2.0 ** self.lifts[number]
             if block.halve == Halve.MAX:
@@ -219,7 +219,7 @@ class QuantisedCNN(nnx.Module):
                 planes = straight_through(jnp.floor(mean), mean)
             found.append(planes)
         weights, bias = self.integers(len(self.lifts))
-        return jnp.dot(found[-1].reshape(len(x), -1), weights, precision=jax.lax.Precision.HIGHEST) + bias
+        return jnp.dot(rows_of(found[-1]), weights, precision=jax.lax.Precision.HIGHEST) + bias
 
     def logits(self, x: jax.Array) -> jax.Array:
         """The same as real numbers, for a loss."""
@@ -285,7 +285,7 @@ def calibrate(
         limit = _limit(width, accumulator_bits)
         weights, bias = jnp.asarray(layer.weights, jnp.float32), jnp.asarray(layer.bias, jnp.float32)
         stride = 2 if block.halve == Halve.STRIDE else 1
-        planes = convolve(found[-1], weights, stride=stride, depthwise=block.depthwise) + bias
+        planes = convolve(found[-1], weights, stride=stride, depthwise=block.depthwise) + per_channel(bias)
         if block.skip is not None:
             planes = planes + found[block.skip][:, ::stride, ::stride]
         planes = jnp.maximum(planes, 0)
