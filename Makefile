@@ -4,6 +4,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 PROVER := build/prove-venv
+TORCH := build/torch-venv
 
 PYTHON_FILES := trainer tests contracts $(wildcard fuzz bench)
 # the engines are generated, in lines as long as their expressions
@@ -12,7 +13,7 @@ PYTEST := $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test coverage lint format fuzz fuzz-deep fuzz-engine planted mutants prove data bench-gas bench-fuzz \
-	bench-gpu bench-pareto engine lock clean
+	bench-gpu bench-pareto bench-train engine lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +106,17 @@ bench-pareto: $(READY) ## accuracy against gas of the Fashion-MNIST presets, the
 
 bench-gpu: $(READY) ## on an accelerator: the same predictions as NumPy, and seconds of training
 	$(PY) -m bench.gpu
+
+bench-train: $(READY) $(TORCH)/.ready ## training in JAX against PyTorch, and the README's table: make bench-train PRESETS=...
+	$(PY) -m bench.train --record $(PRESETS)
+	$(PY) -m bench.tables
+
+# nothing else needs PyTorch
+$(TORCH)/.ready: bench/torch_requirements.txt
+	rm -rf $(TORCH)
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 engine: $(READY) ## write the generated contracts anew from their templates
 	$(PY) -m contracts.generate

@@ -362,6 +362,51 @@ def planted_table() -> str:
     return table(("planted", "caught by", "in walk"), lines)
 
 
+def training_table() -> str:
+    """Samples a second in JAX and in PyTorch, one line a phase of a preset."""
+    head = (
+        *("preset", "phase", "JAX: samples a second", "PyTorch: samples a second", "ratio", "demanded"),
+        *("JAX: first pass, compiled in it", "loss after the same step differs by"),
+    )
+    lines = [
+        (
+            f"`{row['preset']}`",
+            phase["phase"],
+            f"{phase['jax_samples_per_second']:,}",
+            f"{phase['torch_samples_per_second']:,}",
+            f"{phase['ratio']:.2f}",
+            f"{row['demanded']:.1f}",
+            f"{phase['first_pass_seconds']:.1f} s",
+            f"{phase['loss_differences']['1']:.0e}",
+        )
+        for row in load(HERE / "results" / "train.json")["rows"]
+        for phase in row["phases"]
+    ]
+    return table(head, lines)
+
+
+def targets_table() -> str:
+    """Seconds to an accuracy of the presets that were trained to their end."""
+    report = load(HERE / "results" / "train.json")
+    targets = [f"{target:.2f}" for target in report["targets"]]
+    sides = {"jax": "JAX", "torch": "PyTorch"}
+
+    def line(row: dict[str, Any], side: str) -> tuple[str, ...]:
+        spent = (row["seconds_to"][target][side] for target in targets)
+        return (
+            f"`{row['preset']}`",
+            sides[side],
+            *("never" if seconds is None else f"{seconds:.1f} s" for seconds in spent),
+            f"{row['seconds'][side]:.1f} s",
+            f"{100 * row['accuracy'][side]:.2f} %",
+            f"{100 * row['best_accuracy'][side]:.2f} %",
+        )
+
+    head = ("preset", "in", *(f"{100 * float(target):.0f} %" for target in targets))
+    lines = [line(row, side) for row in report["rows"] if "seconds_to" in row for side in sides]
+    return table((*head, "all epochs", "at their end", "at best"), lines)
+
+
 Tables = dict[str, Callable[[], str]]
 PAGES: dict[Path, Tables] = {
     README: {
@@ -373,6 +418,8 @@ PAGES: dict[Path, Tables] = {
         "market": market_table,
         "pareto": pareto_table,
         "rungs": rungs_table,
+        "training": training_table,
+        "targets": targets_table,
     },
     CONTRACTS: {
         "convolution": convolution_table,
