@@ -57,7 +57,11 @@ TESTS = {
         "tests/contracts/test_binary_engine.py",
         "tests/contracts/test_engines.py",
     ),
-    "convolution": ("tests/contracts/test_convolution_engine.py", "tests/agreement/test_convolution.py"),
+    "convolution": (
+        "tests/contracts/test_convolution_engine.py",
+        "tests/agreement/test_convolution.py",
+        "tests/agreement/test_trunks.py",
+    ),
     "segmented": ("tests/agreement/test_trunks.py", "tests/contracts/test_segmented_engine.py"),
 }
 """Tests that the survivors of the fuzzing meet, behind the tests of their module."""

@@ -109,6 +109,15 @@ def test_every_width_and_number_of_words(machine: Machine, size: int, width: int
     check(machine, network, images(network, 3, width))
 
 
+@pytest.mark.parametrize("width", [12, 20, 31, 32])
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_kernels_of_5_see_two_rows_of_the_tile_below(machine: Machine, width: int, bound: int) -> None:
+    """And of the words beside it."""
+    bits = (8, 8, 8) if bound > 2**15 else (4, 4, 4)
+    network = build((1, 19, width), [{"size": 5, "outputs": 4}], bits=bits, bound=bound, seed=width)
+    check(machine, network, images(network, 3, width))
+
+
 def test_rows_of_two_to_four_words_were_met() -> None:
     networks = (build((2, 9, 32), [{"outputs": 5}, {}], bits=(8, 8, 8), bound=bound) for bound in BOUNDS)
     assert {geometries(network)[0].split for network in networks} == {2, 3, 4}
