@@ -114,7 +114,7 @@ def test_every_width_and_number_of_words(machine: Machine, size: int, width: int
 def test_kernels_of_5_see_two_rows_of_the_tile_below(machine: Machine, width: int, bound: int) -> None:
     """And of the words beside it."""
     bits = (8, 8, 8) if bound > 2**15 else (4, 4, 4)
-    network = build((1, 19, width), [{"size": 5, "outputs": 4}], bits=bits, bound=bound, seed=width)
+    network = build((1, 18, width), [{"size": 5, "outputs": 4}], bits=bits, bound=bound, seed=width)
     check(machine, network, images(network, 3, width))
 
 
