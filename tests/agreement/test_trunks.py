@@ -130,7 +130,7 @@ def test_mutated_trunks_are_refused_or_agreed_on(machine: Machine, validator: Ma
         (build((1, 3, 3), [{"outputs": 1}], bits=(8, 4, 4)), "engine: planes not whole bytes", "end inside a byte"),
         (build((1, 32, 32), [{"outputs": 17}], bits=(8, 8, 4)), "engine: planes too large", "the last planes take"),
         (
-            build((100, 32, 32), [{"outputs": 60}], bits=(8, 1, 4), bound=2**13),
+            build((150, 32, 16), [{"outputs": 38}], bits=(8, 1, 8), bound=2**13),
             "engine: no room for a sample",
             "the trunk and a sample take",
         ),
