@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fuzz.native import Interpreted, Machine, Native, image
+from tests.agreement.test_convolution import BOTH
 from tests.agreement.test_mutated_encodings import mutate
 from tests.convolution_strategies import BOUNDS, build, convolutional_networks, images, trunk_of
 from trainer.chain import CONTRACTS, compile_contract
@@ -19,7 +20,7 @@ from trainer.encode import pack_samples
 from trainer.encode_convolution import cost, decode_trunk, encode, planes_bytes
 from trainer.errors import EncodingError
 from trainer.integer import Uint8
-from trainer.segments import outputs
+from trainer.segments import has_encoding, outputs
 
 RUN, VALIDATE = (keccak(text)[:4] for text in (b"run(bytes,uint256)", b"validate_trunk(bytes)"))
 
@@ -105,8 +106,16 @@ def test_planes_of_more_blocks_than_a_network_may_have(machine: Machine, validat
 SMALL = trunk_of(build((2, 6, 4), [{"outputs": 2, "size": 1}, {"outputs": 4, "skip": None, "halve": 1}], seed=1))
 
 
-def test_two_machines_give_the_same_bytes_for_the_same_gas(machine: Machine) -> None:
-    data = run(SMALL, images(SMALL, 1))
+EVERY_BRANCH = [SMALL, *filter(has_encoding, map(trunk_of, BOTH))]
+
+
+def test_most_of_those_networks_are_trunks() -> None:
+    assert len(EVERY_BRANCH) > len(BOTH) - 2
+
+
+@pytest.mark.parametrize("trunk", EVERY_BRANCH)
+def test_two_machines_give_the_same_bytes_for_the_same_gas(machine: Machine, trunk: Trunk) -> None:
+    data = run(trunk, images(trunk, 1))
     assert machine.call(data) == Interpreted(deploy_trunk).call(data)
 
 
@@ -155,7 +164,9 @@ def test_what_the_engine_has_no_room_for(
     with monkeypatch.context() as patch:
         patch.setattr("trainer.encode_convolution._check_limits", lambda _: None)
         file = encode(trunk)
-    assert validator.call(VALIDATE + abi_encode(["bytes"], [file])).reason == reason
+    data = VALIDATE + abi_encode(["bytes"], [file])
+    assert validator.call(data).reason == reason
+    assert validator.call(data) == Interpreted(deploy_validator).call(data)
     with pytest.raises(EncodingError, match=fault):
         decode_trunk(file)
 
