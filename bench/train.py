@@ -85,7 +85,7 @@ class TorchSide:
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Its answer to a request."""
-        assert self.process.stdin is not None and self.process.stdout is not None, "pipes"  # noqa: PT018
+        assert self.process.stdin is not None and self.process.stdout is not None, "pipes"  # noqa: PT018 (one fault: Popen was asked for both)
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()

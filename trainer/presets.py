@@ -175,15 +175,16 @@ def _fashion(name: str, hidden: int, *, bits: int, pooled: bool, expected: str) 
     return Preset(name=name, dataset=FASHION_MNIST, pooled=pooled, recipe=recipe, expected=expected)
 
 
+LENET = Architecture(image=(1, 28, 28), blocks=(Block(outputs=8, halve=Halve.MAX), Block(outputs=16, halve=Halve.MAX)))
+
+
 def _lenet(*, expected: str) -> Preset:
     """Two convolutions of 3 x 3, to 8 and to 16 channels, each halved by its largest numbers: 290,080 multiply-adds.
 
     826,000 gas a sample. Three to four minutes of training on two busy CPU cores; no other recipe was tried.
     """
     recipe = ConvolutionRecipe(
-        architecture=Architecture(
-            image=(1, 28, 28), blocks=(Block(outputs=8, halve=Halve.MAX), Block(outputs=16, halve=Halve.MAX))
-        ),
+        architecture=LENET,
         input_bits=4,
         activation_bits=4,
         weight_bits=4,
@@ -280,9 +281,7 @@ def _lenet_taught(*, expected: str) -> Preset:
     cores that others shared; no other recipe was tried.
     """
     recipe = ConvolutionRecipe(
-        architecture=Architecture(
-            image=(1, 28, 28), blocks=(Block(outputs=8, halve=Halve.MAX), Block(outputs=16, halve=Halve.MAX))
-        ),
+        architecture=LENET,
         input_bits=8,
         activation_bits=4,
         weight_bits=4,

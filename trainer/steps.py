@@ -6,7 +6,6 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from trainer.chain import CONTRACTS, Chain, Receipt, compile_contract
-from trainer.convolution import Trunk
 from trainer.encode import pack_samples
 from trainer.encode_segments import files_of
 from trainer.integer import Uint8
@@ -38,14 +37,16 @@ class Steps:
 
         sample: uint8, shape (inputs,).
         """
+        *files, last = files_of(network)
         found = sample[None]
-        for segment, file in zip(network.segments, files_of(network), strict=True):
-            packed = pack_samples(found, segment.input_bits)
-            if bytes(self.engine.output_of(keccak(file), keccak(packed))) == EMPTY:
-                yield self._send(self.engine.step, file + packed, len(file), sender=sender)
-            # the last one is no trunk, or one with a head
-            if isinstance(segment, Trunk):
-                found = outputs(segment, found)
+        for trunk, file in zip(network.trunks, files, strict=True):
+            yield from self._step(file, pack_samples(found, trunk.input_bits), sender)
+            found = outputs(trunk, found)
+        yield from self._step(last, pack_samples(found, network.last.input_bits), sender)
+
+    def _step(self, file: bytes, packed: bytes, sender: str) -> Iterator[Receipt]:
+        if bytes(self.engine.output_of(keccak(file), keccak(packed))) == EMPTY:
+            yield self._send(self.engine.step, file + packed, len(file), sender=sender)
 
     def _send(self, function: Any, *args: Any, sender: str) -> Receipt:
         return self.chain.send(function, *args, sender=sender, gas_limit=self.gas_limit)
