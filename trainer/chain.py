@@ -1,14 +1,15 @@
 """A chain inside this process, through titanoboa: blocks, clock, deployments, and what a real transaction would pay."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import boa
 from boa.util.abi import Address
+from eth_abi.abi import decode
 from eth_hash.auto import keccak
 
 CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
@@ -36,6 +37,7 @@ class Receipt:
     transaction_gas: what a real transaction would pay: intrinsic and calldata gas, refunds, the EIP-7623 floor.
     calldata:        what it carries.
     events:          decoded logs, in order.
+    transaction:     its hash, 0x and 64 digits, where there is a node.
     """
 
     result: Any
@@ -43,6 +45,52 @@ class Receipt:
     transaction_gas: int
     calldata: bytes
     events: Sequence[Any]
+    transaction: str = ""
+
+
+class AnyChain(Protocol):
+    """What clients need of a chain: this process's own, or one behind a node."""
+
+    env: Any
+
+    def active(self) -> AbstractContextManager[Any]:
+        """Make this chain titanoboa's environment inside a `with` block."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """Timestamp of the newest block, in seconds."""
+        ...
+
+    @property
+    def block(self) -> int:
+        """Number of the newest block."""
+        ...
+
+    @property
+    def chain_id(self) -> int:
+        """Chain id, as contracts see it."""
+        ...
+
+    def balance(self, address: str) -> int:
+        """Wei of an account."""
+        ...
+
+    def refusal(self, calls: Sequence[tuple[str, bytes]], *, sender: str) -> str | None:
+        """Why one of the calls, each after those before it, would revert; None if none does. Nothing of them stays."""
+        ...
+
+    def send(
+        self,
+        function: Any,
+        *args: Any,
+        sender: str,
+        value: int = 0,
+        gas_limit: int | None = None,
+        key: str | None = None,
+    ) -> Receipt:
+        """Send one transaction."""
+        ...
 
 
 class Chain:
@@ -103,10 +151,34 @@ class Chain:
         if seconds > 0:
             self.mine(max(1, seconds // SECONDS_PER_BLOCK), seconds)
 
-    def send(self, function: Any, *args: Any, sender: str, value: int = 0, gas_limit: int | None = None) -> Receipt:
+    def balance(self, address: str) -> int:
+        """Wei of an account."""
+        return int(self.env.get_balance(address))
+
+    def refusal(self, calls: Sequence[tuple[str, bytes]], *, sender: str) -> str | None:
+        """Why one of the calls, each after those before it, would revert; None if none does. Nothing of them stays."""
+        with self.env.anchor():
+            for to, data in calls:
+                done = self.env.execute_code(to_address=to, sender=sender, data=data)
+                if done.is_error:
+                    # Error(string)
+                    output = done.output
+                    return str(decode(["string"], output[4:])[0]) if len(output) > 4 else "no reason given"
+        return None
+
+    def send(
+        self,
+        function: Any,
+        *args: Any,
+        sender: str,
+        value: int = 0,
+        gas_limit: int | None = None,
+        key: str | None = None,
+    ) -> Receipt:
         """Send one transaction as a node would charge it; raises `boa.BoaError` if it reverts.
 
         gas_limit: what the transaction asks for; calldata and the 21,000 are paid out of it first. None for plenty.
+        key:       what a chain behind a node knows it by; of no use here.
 
         Not inside `env.anchor()`: what it seals for the next transaction cannot be rolled back.
         """

@@ -1,15 +1,15 @@
 """A market as its users see it: one method a transaction, and what a bystander can rebuild from the logs alone."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
-from trainer.chain import Chain, Receipt
+from trainer.chain import AnyChain, Receipt
 from trainer.errors import ChainError
 from trainer.package import Group
 from trainer.protocol import ETHER, Outcome, Phase, Terms, seal_hash
@@ -88,9 +88,12 @@ class Holdout:
 
 
 class MarketClient:
-    """One market on one chain; every method sends one transaction and returns its receipt."""
+    """One market on one chain; every method sends one transaction and returns its receipt.
 
-    def __init__(self, chain: Chain, contract: Any, *, gas_limit: int | None = None) -> None:
+    On a chain behind a node each but `withdraw` is sent once: asked again, it gives the receipt of what was sent.
+    """
+
+    def __init__(self, chain: AnyChain, contract: Any, *, gas_limit: int | None = None) -> None:
         """Use the market contract deployed at `contract`.
 
         gas_limit: what every transaction asks for; None for plenty.
@@ -103,21 +106,57 @@ class MarketClient:
         """The market's address."""
         return str(self.contract.address)
 
-    def _send(self, function: Any, *args: Any, sender: str, value: int = 0) -> Receipt:
-        receipt = self.chain.send(function, *args, sender=sender, value=value, gas_limit=self.gas_limit)
+    def _send(
+        self,
+        function: Any,
+        *args: Any,
+        sender: str,
+        key: str | None,
+        value: int = 0,
+        result: Callable[[Any], Any] | None = None,
+    ) -> Receipt:
+        """Send one transaction.
+
+        key:    what it means, below the market; the node's outbox sends nothing twice under one.
+        result: what to return for the event that tells it, the last of the transaction's own.
+        """
+        receipt = self.chain.send(
+            function,
+            *args,
+            sender=sender,
+            value=value,
+            gas_limit=self.gas_limit,
+            key=None if key is None else f"{self.address}/{key}",
+        )
         self.events.extend(receipt.events)
-        return receipt
+        # transactions return nothing: what they did is in their events
+        return receipt if result is None else replace(receipt, result=result(receipt.events[-1]))
 
     # ── poster ──
 
-    def post(self, terms: Terms, *, sender: str) -> Receipt:
-        """Escrow reward and bond; returns the challenge's id."""
+    def post(self, terms: Terms, *, sender: str, key: str | None = None) -> Receipt:
+        """Escrow reward and bond; returns the challenge's id.
+
+        key: the post's own name, without which it is sent anew each time.
+        """
         value = terms.reward + terms.poster_bond if terms.token == ETHER else 0
-        return self._send(self.contract.post, terms.as_tuple(), sender=sender, value=value)
+        key = None if key is None else f"post/{key}"
+        return self._send(
+            self.contract.post,
+            terms.as_tuple(),
+            sender=sender,
+            key=key,
+            value=value,
+            result=lambda event: int(event.id),
+        )
+
+    def cancel(self, challenge: int, *, sender: str) -> Receipt:
+        """Take a challenge back before its seed block."""
+        return self._send(self.contract.cancel, challenge, sender=sender, key=f"cancel/{challenge}")
 
     def draw(self, challenge: int, *, sender: str) -> Receipt:
         """Draw the hold-out."""
-        return self._send(self.contract.draw, challenge, sender=sender)
+        return self._send(self.contract.draw, challenge, sender=sender, key=f"draw/{challenge}")
 
     def reveal(self, challenge: int, group: Group, proof: Sequence[bytes], *, sender: str) -> Receipt:
         """Show one held-out group."""
@@ -130,6 +169,7 @@ class MarketClient:
             list(proof),
             group.samples,
             sender=sender,
+            key=f"reveal/{challenge}/{group.index}",
         )
 
     # ── trainer ──
@@ -150,7 +190,15 @@ class MarketClient:
             model=seal.model,
             salt=seal.salt,
         )
-        return self._send(self.contract.commit, seal.challenge, digest, sender=seal.trainer, value=value)
+        return self._send(
+            self.contract.commit,
+            seal.challenge,
+            digest,
+            sender=seal.trainer,
+            key=f"commit/{seal.challenge}",
+            value=value,
+            result=lambda event: int(event.seal),
+        )
 
     def _check_model(self, seal: Seal, terms: Any) -> None:
         if len(seal.model) > terms.model_bytes:
@@ -171,18 +219,11 @@ class MarketClient:
         """Why a call would revert once the seal's segments are registered; nothing of it stays, and nobody sees it."""
         engine = self.contract.terms_of(seal.challenge).engine
         asked = [(engine, REGISTER + encode(["bytes"], [segment])) for segment in seal.segments]
-        with self.chain.env.anchor():
-            for to, sent in [*asked, (address, data)]:
-                done = self.chain.env.execute_code(to_address=to, sender=seal.trainer, data=sent)
-                if done.is_error:
-                    # Error(string)
-                    output = done.output
-                    return str(decode(["string"], output[4:])[0]) if len(output) > 4 else "no reason given"
-        return None
+        return self.chain.refusal([*asked, (address, data)], sender=seal.trainer)
 
     def claim(self, challenge: int, score: int, *, sender: str) -> Receipt:
         """Claim a number of right answers."""
-        return self._send(self.contract.claim, challenge, score, sender=sender)
+        return self._send(self.contract.claim, challenge, score, sender=sender, key=f"claim/{challenge}")
 
     def unseal(self, seal: Seal, predictions: Sequence[bytes]) -> Receipt:
         """Show the model and its predictions; a transaction before for each segment that is not registered.
@@ -198,7 +239,7 @@ class MarketClient:
             steps = Steps(self.chain, self.contract.terms_of(seal.challenge).engine, gas_limit=self.gas_limit)
             for _ in steps.register(seal.segments, sender=seal.trainer):
                 pass
-        return self._send(self.contract.unseal, *arguments, sender=seal.trainer)
+        return self._send(self.contract.unseal, *arguments, sender=seal.trainer, key=f"unseal/{seal.challenge}")
 
     # ── anyone ──
 
@@ -217,23 +258,27 @@ class MarketClient:
             len(shown.model),
             shown.model + b"".join(groups.values()),
             sender=sender,
+            key=f"audit/{challenge}/{shown.seal}/{','.join(map(str, groups))}/{mask:x}",
+            result=lambda event: type(event).__name__ == "Audited",
         )
 
     def nominate(self, challenge: int, seal: int, *, sender: str) -> Receipt:
         """Put a standing claim up."""
-        return self._send(self.contract.nominate, challenge, seal, sender=sender)
+        return self._send(self.contract.nominate, challenge, seal, sender=sender, key=f"nominate/{challenge}/{seal}")
 
     def settle(self, challenge: int, *, sender: str) -> Receipt:
         """Pay the reward."""
-        return self._send(self.contract.settle, challenge, sender=sender)
+        return self._send(self.contract.settle, challenge, sender=sender, key=f"settle/{challenge}")
 
     def release(self, challenge: int, seal: int, *, sender: str) -> Receipt:
         """Free a seal's bond."""
-        return self._send(self.contract.release, challenge, seal, sender=sender)
+        return self._send(self.contract.release, challenge, seal, sender=sender, key=f"release/{challenge}/{seal}")
 
     def withdraw(self, token: str, *, sender: str) -> Receipt:
         """Take a credit out; returns the amount."""
-        return self._send(self.contract.withdraw, token, sender, sender=sender)
+        return self._send(
+            self.contract.withdraw, token, sender, sender=sender, key=None, result=lambda event: int(event.amount)
+        )
 
     # ── views ──
 
@@ -259,7 +304,7 @@ class MarketClient:
             "escrowed": int(self.contract.escrowed(token)),
             "credited": int(self.contract.credited(token)),
             "burned": int(self.contract.burned(token)),
-            "held": int(self.chain.env.get_balance(self.address)),
+            "held": self.chain.balance(self.address),
         }
 
     # ── what the logs tell ──

@@ -5,7 +5,7 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from trainer.chain import CONTRACTS, Chain, Receipt, compile_contract
+from trainer.chain import CONTRACTS, AnyChain, Receipt, compile_contract
 from trainer.encode import pack_samples
 from trainer.encode_segments import files_of
 from trainer.integer import Uint8
@@ -17,7 +17,7 @@ EMPTY = bytes(32)
 class Steps:
     """A contract that runs segments; every method sends transactions, as they are asked for."""
 
-    def __init__(self, chain: Chain, address: str, *, gas_limit: int | None = None) -> None:
+    def __init__(self, chain: AnyChain, address: str, *, gas_limit: int | None = None) -> None:
         """Use the `SegmentedEngine` deployed at `address`.
 
         gas_limit: what every transaction asks for; None for plenty.
@@ -30,7 +30,7 @@ class Steps:
         """Register the segments that are not yet, one transaction each. Whoever unseals their model must have."""
         for file in files:
             if not self.engine.segment_of(keccak(file)).gas:
-                yield self._send(self.engine.register, file, sender=sender)
+                yield self._send(self.engine.register, file, sender=sender, key=f"register/{keccak(file).hex()}")
 
     def run(self, network: SegmentedNetwork, sample: Uint8, *, sender: str) -> Iterator[Receipt]:
         """Take the steps of one sample that nobody has taken; after the last one the engine knows its class.
@@ -46,7 +46,9 @@ class Steps:
 
     def _step(self, file: bytes, packed: bytes, sender: str) -> Iterator[Receipt]:
         if bytes(self.engine.output_of(keccak(file), keccak(packed))) == EMPTY:
-            yield self._send(self.engine.step, file + packed, len(file), sender=sender)
+            key = f"step/{keccak(file).hex()}/{keccak(packed).hex()}"
+            yield self._send(self.engine.step, file + packed, len(file), sender=sender, key=key)
 
-    def _send(self, function: Any, *args: Any, sender: str) -> Receipt:
-        return self.chain.send(function, *args, sender=sender, gas_limit=self.gas_limit)
+    def _send(self, function: Any, *args: Any, sender: str, key: str) -> Receipt:
+        key = f"{self.engine.address}/{key}"
+        return self.chain.send(function, *args, sender=sender, gas_limit=self.gas_limit, key=key)
