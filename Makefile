@@ -118,10 +118,11 @@ $(TORCH)/.ready: bench/torch_requirements.txt
 	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-engine: $(READY) ## write the generated contracts anew from their templates
+engine: $(READY) ## write the generated contracts, and by what deployed ones are known, anew
 	$(PY) -m contracts.generate
 	$(PY) -m contracts.generate_binary
 	$(PY) -m contracts.generate_convolution
+	$(PY) -m contracts.fingerprints
 
 lock: $(READY) ## resolve requirements.lock anew from pyproject.toml
 	CUSTOM_COMPILE_COMMAND='make lock' .venv/bin/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev \
