@@ -272,4 +272,9 @@ def deploy(*, min_window: int, engine: Any = None) -> Deployment:
     """Deploy a market in the active environment, with the dense engine unless another is given."""
     if engine is None:
         engine = deploy_engine()
-    return Deployment(compile_contract(CONTRACTS / "Market.vy").deploy(min_window, [engine.address]), engine)
+    return Deployment(deploy_market(min_window=min_window, engines=[engine]), engine)
+
+
+def deploy_market(*, min_window: int, engines: Sequence[Any]) -> Any:
+    """Deploy a market that knows these engines, in the active environment."""
+    return compile_contract(CONTRACTS / "Market.vy").deploy(min_window, [engine.address for engine in engines])

@@ -19,6 +19,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from trainer import cifar, datasets, fetch, files, integer, networks, quantise, samples
+from trainer.commands import add_all
 from trainer.errors import AssayError, DataError
 from trainer.networks import AnyNetwork
 from trainer.package import Package, build, check_new, load_training
@@ -48,6 +49,7 @@ class _Group(TyperGroup):
 app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(no_args_is_help=True)
 app.add_typer(data, name="data", help="Datasets: list, fetch, pack for a challenge, check.")
+add_all(app)
 # paths are printed as they are: no markup, no emoji
 output = Console(soft_wrap=True, markup=False, emoji=False)
 MAX_SEED = 2**32 - 1

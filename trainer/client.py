@@ -68,12 +68,16 @@ class Seal:
 
 @dataclass(frozen=True, kw_only=True)
 class Unsealed:
-    """A candidate's model and predictions, read from the log of its unsealing."""
+    """A candidate's model and predictions, read from the log of its unsealing.
+
+    cost: gas that executing one sample takes at most, as the engine says.
+    """
 
     seal: int
     score: int
     model: bytes
     predictions: tuple[bytes, ...]
+    cost: int
 
 
 @dataclass
@@ -130,7 +134,8 @@ class MarketClient:
         )
         self.events.extend(receipt.events)
         # transactions return nothing: what they did is in their events
-        return receipt if result is None else replace(receipt, result=result(receipt.events[-1]))
+        # where it was only estimated there are none
+        return receipt if result is None or not receipt.events else replace(receipt, result=result(receipt.events[-1]))
 
     # ── poster ──
 
@@ -328,6 +333,7 @@ class MarketClient:
             score=last.score,
             model=bytes(last.model),
             predictions=tuple(bytes(word) for word in last.predictions),
+            cost=last.cost,
         )
 
     def claims(self, challenge: int) -> dict[int, int]:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from trainer import datasets, fetch, integer, integer_jax, quantise, split, training
+from trainer.amounts import ether
 from trainer.chain import CODE_LIMIT, Chain, deploy
 from trainer.client import MarketClient, Seal, Unsealed, demo_salt
 from trainer.encode import class_word, classes_of, decode, encode, unpack_samples
 from trainer.errors import ChainError, DataError
-from trainer.journal import Journal, ether
+from trainer.journal import Journal
 from trainer.package import Package, build
 from trainer.picture import Bar, Span, draw
 from trainer.presets import Preset, find

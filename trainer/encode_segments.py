@@ -40,7 +40,17 @@ def model_of(files: tuple[bytes, ...]) -> bytes:
 def write(network: SegmentedNetwork) -> bytes:
     """The file of a network; raises `EncodingError` where a segment has no encoding."""
     files = files_of(network)
-    return model_of(files) + b"".join(len(file).to_bytes(LENGTH) + file for file in files)
+    return joined(model_of(files), files)
+
+
+def joined(model: bytes, files: tuple[bytes, ...]) -> bytes:
+    """The file of a model and the segments that it names."""
+    return model + b"".join(len(file).to_bytes(LENGTH) + file for file in files)
+
+
+def hashes_in(model: bytes) -> tuple[bytes, ...]:
+    """The hashes that a model names, 32 bytes each, in order."""
+    return tuple(model[at : at + WORD] for at in range(WORD, len(model), WORD))
 
 
 def read(data: bytes) -> SegmentedNetwork:

@@ -8,8 +8,6 @@ from rich.table import Table
 
 from trainer.chain import Receipt
 
-ETHER = 10**18
-
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -71,10 +69,3 @@ class Journal:
     def facts(self) -> list[dict[str, Any]]:
         """The steps for a program."""
         return [vars(step) for step in self.steps]
-
-
-def ether(wei: int) -> str:
-    """An amount of wei in ether, exactly."""
-    sign, wei = ("-", -wei) if wei < 0 else ("", wei)
-    fraction = f"{wei % ETHER:018d}".rstrip("0")
-    return f"{sign}{wei // ETHER}" + (f".{fraction}" if fraction else "")

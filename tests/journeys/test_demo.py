@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trainer import demo
+from trainer.amounts import ether
 from trainer.errors import DataError
-from trainer.journal import ether
 
 
 @pytest.fixture(scope="module")

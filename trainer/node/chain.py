@@ -20,7 +20,7 @@ from eth_hash.auto import keccak
 from trainer.chain import Receipt, intrinsic_gas
 from trainer.errors import ChainError, NodeError
 from trainer.node.keys import Signer
-from trainer.node.outbox import GWEI, Outbox, Preview
+from trainer.node.outbox import GWEI, Outbox
 from trainer.node.rpc import Rpc, logs_of, number
 from trainer.node.settings import Settings
 
@@ -34,6 +34,8 @@ class NodeChain:
         directory: where everything of this chain is kept.
         """
         self.rpc, self.directory, self.outbox = rpc, directory, outbox
+        self.dry = False
+        """Whether transactions are only estimated: then receipts have no events."""
         self.env = NodeEnv(self)
 
     @contextmanager
@@ -44,8 +46,8 @@ class NodeChain:
 
     @property
     def now(self) -> int:
-        """Timestamp of the newest block, in seconds."""
-        return self.rpc.head().timestamp
+        """Time of a transaction that is sent now, in seconds; the newest block may be old where none is mined."""
+        return max(self.rpc.head().timestamp, self.rpc.pending_timestamp())
 
     @property
     def block(self) -> int:
@@ -65,11 +67,6 @@ class NodeChain:
         """Why one of the calls, each after those before it, would revert; None if none does. Nothing of them stays."""
         return self.rpc.simulate(calls, sender=sender)
 
-    def preview(self, function: Any, *args: Any, sender: str, value: int = 0) -> Preview:
-        """What a transaction would take; nothing is sent. Raises `Reverted` where the contract refuses."""
-        data = bytes(function.prepare_calldata(*args))
-        return self.outbox_of(sender).preview(str(function.contract.address), data, value=value)
-
     def send(
         self,
         function: Any,
@@ -86,6 +83,8 @@ class NodeChain:
         Raises `Reverted` where the contract refuses, and what `Outbox.send` raises.
         """
         contract, data = function.contract, bytes(function.prepare_calldata(*args))
+        if self.dry:
+            return self._estimated(key or "", str(contract.address), data, sender, value)
         receipt = self.transact(str(contract.address), data, sender=sender, value=value, key=key)
         used = number(receipt["gasUsed"])
         with self.active():
@@ -98,6 +97,14 @@ class NodeChain:
             events=events,
             transaction=str(receipt["transactionHash"]),
         )
+
+    def _estimated(self, key: str, target: str, data: bytes, sender: str, value: int) -> Receipt:
+        outbox = self.outbox_of(sender)
+        found = outbox.preview(target, data, value=value)
+        if outbox.before is not None:
+            outbox.before(key, found)
+        inside = max(found.gas - intrinsic_gas(data), 0)
+        return Receipt(result=None, execution_gas=inside, transaction_gas=found.gas, calldata=data, events=())
 
     def transact(
         self, target: str | None, data: bytes, *, sender: str, value: int = 0, key: str | None = None

@@ -11,14 +11,16 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_address, to_checksum_address
 
 from trainer.errors import DataError, NodeError
 from trainer.node.rpc import Rpc, octets
+
+if TYPE_CHECKING:
+    # takes a second to import, and whoever only looks needs no key
+    from eth_account.signers.local import LocalAccount
 
 
 class Signer(Protocol):
@@ -34,7 +36,7 @@ class Signer(Protocol):
 class KeySigner:
     """A private key in this process."""
 
-    def __init__(self, account: LocalAccount) -> None:
+    def __init__(self, account: "LocalAccount") -> None:
         self.account, self.address = account, str(account.address)
 
     def sign(self, transaction: Mapping[str, Any]) -> bytes:
@@ -68,11 +70,15 @@ class RemoteSigner:
 
 def create(path: Path, password: str) -> str:
     """Write a new key, encrypted, to a new file only its owner can read; returns its address."""
+    from eth_account import Account
+
     return _write(path, Account.create(), password)
 
 
 def store(path: Path, key: bytes, password: str) -> str:
     """Write a key that exists, 32 bytes, encrypted, to a new file; raises `DataError` for what is no key."""
+    from eth_account import Account
+
     try:
         account = Account.from_key(key)
     except Exception as error:  # eth_keys has errors of many kinds
@@ -80,7 +86,7 @@ def store(path: Path, key: bytes, password: str) -> str:
     return _write(path, account, password)
 
 
-def _write(path: Path, account: LocalAccount, password: str) -> str:
+def _write(path: Path, account: "LocalAccount", password: str) -> str:
     if not password:
         raise DataError("the password is empty; choose one that nobody guesses")
     if path.exists():
@@ -102,6 +108,8 @@ def address_in(path: Path) -> str | None:
 
 def unlock(path: Path, password: str) -> KeySigner:
     """The account of a keystore; raises `DataError` for a wrong password or a file that is none."""
+    from eth_account import Account
+
     try:
         key = Account.decrypt(_keystore(path), password)
     except ValueError as error:

@@ -13,7 +13,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
+from trainer.amounts import ether
 from trainer.errors import ChainError, NodeError, Reverted, RpcError
-from trainer.journal import ether
 from trainer.node.keys import Signer
 from trainer.node.rpc import Rpc, number, octets
 
@@ -133,6 +133,8 @@ class Outbox:
             max_fee,
             gas_cap,
         )
+        self.before: Callable[[str, Preview], None] | None = None
+        """Told of each new transaction before it is signed."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -233,6 +235,8 @@ class Outbox:
                 f"{sender} holds {ether(held)} ether, and {key} takes up to {ether(preview.at_most)} with its gas; "
                 "send it more first"
             )
+        if self.before is not None:
+            self.before(key, preview)
         # nonces, too, are looked up under the lock: two processes of an account never choose the same
         with self._transaction():
             if (found := self.record(key)) is not None and found.state != FAILED:

@@ -106,12 +106,23 @@ class Rpc:
         found = self.call("eth_getBlockByNumber", hex(number), False)
         return None if found is None else _block(found)
 
-    def logs(self, address: str, first: int, last: int) -> list[Log]:
-        """Logs of a contract in blocks `first` to `last`, both included, in order.
+    def pending_timestamp(self) -> int:
+        """Timestamp of the block that would be mined now, in seconds; 0 where the node does not tell."""
+        try:
+            found = self.call("eth_getBlockByNumber", "pending", False)
+        except RpcError:
+            return 0
+        return number(found["timestamp"]) if isinstance(found, Mapping) else 0
+
+    def logs(self, address: str, first: int, last: int, topics: Sequence[bytes] = ()) -> list[Log]:
+        """Logs of a contract in blocks `first` to `last`, both included, in order; with `topics` those that begin so.
 
         Raises `RpcError` where the node finds the range too large.
         """
-        found = self.call("eth_getLogs", {"address": address, "fromBlock": hex(first), "toBlock": hex(last)})
+        asked: dict[str, Any] = {"address": address, "fromBlock": hex(first), "toBlock": hex(last)}
+        if topics:
+            asked["topics"] = list(map(hexadecimal, topics))
+        found = self.call("eth_getLogs", asked)
         return sorted(
             (_log(entry) for entry in found if not entry.get("removed")), key=lambda log: (log.block, log.index)
         )

@@ -13,7 +13,7 @@ import json
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Settings:
     patience:      seconds for which a node that does not answer is asked again.
     ipfs_gateway:  address of a gateway that packages are fetched through.
     ipfs_node:     address of the API of a node that packages are published with, and fetched from.
+    engines:       addresses of engines by name, such as dense; in the file only, as a table.
     """
 
     node: str | None = None
@@ -61,6 +62,7 @@ class Settings:
     patience: float = 10.0
     ipfs_gateway: str | None = None
     ipfs_node: str | None = None
+    engines: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -75,7 +77,7 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
         found = {name: _read(name, value, str(path), path.parent) for name, value in _file(path).items()}
     elif named is not None:
         raise DataError(f"{path}: no such file of settings; `trainer deploy --save {path}` writes one")
-    for name in _KINDS:
+    for name in set(_KINDS) - {"engines"}:
         value = os.environ.get(PREFIX + name.upper())
         if value:
             found[name] = _read(name, value, PREFIX + name.upper(), Path())
@@ -85,14 +87,15 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
     return replace(Settings(), **found)
 
 
-def save(path: Path, entries: Mapping[str, str | int]) -> None:
+def save(path: Path, entries: Mapping[str, str | int], engines: Mapping[str, str]) -> None:
     """Write a new file of settings; raises `DataError` where there is one."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in entries.items()]
+    lines += ["", "[engines]", *(f"{name} = {json.dumps(address)}" for name, address in engines.items())]
     try:
         with path.open("x") as file:
             file.write("\n".join(lines) + "\n")
     except FileExistsError as error:
-        raise DataError(f"{path} exists; choose another file, or write {', '.join(lines)} there") from error
+        raise DataError(f"{path} exists; choose another file for the new settings") from error
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -129,6 +132,12 @@ def _path(value: Any, base: Path) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("name a file")
     return base / Path(value).expanduser()
+
+
+def _engines(value: Any, base: Path) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError("use a table of names and addresses")
+    return {str(name): _address(address, base) for name, address in value.items()}
 
 
 def _whole(least: int) -> Callable[[Any, Path], int]:
@@ -169,5 +178,6 @@ _KINDS: dict[str, Callable[[Any, Path], Any]] = {
     "patience": _real,
     "ipfs_gateway": _url,
     "ipfs_node": _url,
+    "engines": _engines,
 }
 assert list(_KINDS) == [field.name for field in fields(Settings)], "every setting has a kind"

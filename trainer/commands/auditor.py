@@ -1,0 +1,90 @@
+"""`trainer audit`, `nominate`, `settle`: what anyone may do."""
+
+from typing import Annotated
+
+import typer
+
+from trainer.amounts import ether
+from trainer.commands.market import IdArgument
+from trainer.commands.work import Work, on_node
+from trainer.errors import ChainError
+from trainer.protocol import Outcome, Phase
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    on_node(app, sends=True)(audit)
+    on_node(app, sends=True)(nominate)
+    on_node(app, sends=True)(settle)
+
+
+def audit(
+    work: Work,
+    number: IdArgument,
+    full: Annotated[
+        bool, typer.Option("--full", help="Have the chain execute every sample that it has not yet.")
+    ] = False,
+) -> None:
+    """Compute what the candidate should have predicted, and prove on the chain what is false."""
+    from trainer.roles import auditor
+
+    desk = work.desk
+    finding = auditor.check(desk, number)
+    result: dict[str, object] = {"challenge": number, "compared": finding.samples, "false": finding.false}
+    if finding.lies:
+        receipt = auditor.prove(desk, number, finding)
+        work.sent("audit", receipt)
+        bounty = receipt.events[-1].bounty if receipt.events else 0
+        work.tell(
+            {**result, "verdict": "fraud", "bounty": ether(bounty)}, f"trainer nominate {number}, and trainer withdraw"
+        )
+        return
+    if not full:
+        work.tell({**result, "verdict": "honest"}, f"trainer audit {number} --full has the chain execute every sample")
+        return
+    executed = 0
+    for masks, receipt in auditor.execute(desk, number):
+        count = sum(mask.bit_count() for mask in masks.values())
+        executed += count
+        work.sent(f"slots {', '.join(map(str, masks))}: {count} samples", receipt)
+    work.tell({**result, "verdict": "honest", "executed": executed}, f"trainer settle {number}")
+
+
+def nominate(
+    work: Work,
+    number: IdArgument,
+    seal: Annotated[
+        int | None, typer.Option(min=0, help="Index of a seal; by default the best standing claim.")
+    ] = None,
+) -> None:
+    """Put a standing claim up as the next candidate, after the last one fell."""
+    desk = work.desk
+    challenge = desk.require(number, Phase.NOMINATE, "nominate")
+    if seal is None:
+        best = challenge.best_claim()
+        if best is None:
+            raise ChainError(f"challenge {number} has no standing claim left; it ends without a winner")
+        seal = best
+    work.sent("nominate", desk.client.nominate(number, seal, sender=desk.me))
+    work.tell({"challenge": number, "seal": seal}, f"its trainer: trainer unseal {number}, after the nominations")
+
+
+def settle(work: Work, number: IdArgument) -> None:
+    """Pay the reward of a decided challenge."""
+    desk = work.desk
+    desk.require(number, Phase.SETTLE, "settle")
+    receipt = desk.client.settle(number, sender=desk.me)
+    work.sent("settle", receipt)
+    if not receipt.events:
+        work.tell({})
+        return
+    last = receipt.events[-1]
+    work.tell(
+        {
+            "challenge": number,
+            "outcome": Outcome(last.outcome).name,
+            "winner": str(last.winner),
+            "reward": ether(last.reward),
+        },
+        "trainer withdraw",
+    )

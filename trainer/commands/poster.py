@@ -1,0 +1,148 @@
+"""`trainer post`, `cancel`, `draw`, `reveal`: what a poster does."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainer.amounts import parse_amount, parse_duration, parse_threshold
+from trainer.commands.market import IdArgument
+from trainer.commands.work import Work, on_node
+from trainer.errors import ChainError, DataError
+from trainer.package import Package
+from trainer.protocol import ETHER, Phase, Rule, Terms, Windows
+
+Amount = Annotated[str, typer.Option(help="In ether, or in the token.")]
+Window = Annotated[str, typer.Option(help="Such as 45s, 30m, 24h or 7d.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    on_node(app, sends=True)(post)
+    on_node(app, sends=True)(cancel)
+    on_node(app, sends=True)(draw)
+    on_node(app, sends=True)(reveal)
+
+
+def post(
+    work: Work,
+    package: Annotated[Path, typer.Argument(help="Directory that `trainer data pack` made.")],
+    reward: Amount,
+    poster_bond: Amount = "0.1",
+    trainer_bond: Amount = "0.1",
+    seal_fee: Amount = "0.001",
+    threshold: Annotated[str, typer.Option(help="Right answers a winner needs: a number, or such as 75%.")] = "75%",
+    holdout: Annotated[int, typer.Option(min=1, help="Groups that are held out.")] = 16,
+    rule: Annotated[
+        str, typer.Option(help="best: the highest claim wins. first: the first to reach the threshold.")
+    ] = "best",
+    engine: Annotated[str, typer.Option(help="An engine of the settings, such as dense, or an address.")] = "dense",
+    model_bytes: Annotated[int, typer.Option(min=1, help="Most bytes of a model.")] = 65_536,
+    optimistic: Annotated[
+        bool, typer.Option("--optimistic", help="Do not demand that every sample is executed.")
+    ] = False,
+    token: Annotated[str, typer.Option(help="Address of the token that is paid in; by default ether.")] = ETHER,
+    commit: Window = "24h",
+    reveal: Window = "4h",
+    claim: Window = "4h",
+    unseal: Window = "4h",
+    audit: Window = "8h",
+    nominate: Window = "4h",
+    again: Annotated[bool, typer.Option("--again", help="Post the same terms a second time.")] = False,
+) -> None:
+    """Escrow a reward and a bond, and fix the terms of a challenge."""
+    from trainer.roles import poster
+
+    if rule.upper() not in Rule.__members__:
+        raise DataError(f"--rule: {rule!r} is no rule; use best or first")
+    manifest = Package.load(package).manifest
+    windows = {
+        "commit": commit,
+        "reveal": reveal,
+        "claim": claim,
+        "unseal": unseal,
+        "audit": audit,
+        "nominate": nominate,
+    }
+    decimals = 18 if token == ETHER else poster.decimals(work.desk, token)
+    given = {"reward": reward, "poster_bond": poster_bond, "trainer_bond": trainer_bond, "seal_fee": seal_fee}
+    amounts = {name: parse_amount(text, "--" + name.replace("_", "-"), decimals) for name, text in given.items()}
+    terms = Terms(
+        token=token,
+        **amounts,
+        rule=Rule[rule.upper()],
+        threshold=parse_threshold(threshold, holdout * manifest.group_size),
+        **manifest.terms,
+        holdout=holdout,
+        model_bytes=model_bytes,
+        engine=work.settings.engines.get(engine, engine),
+        full_audit=not optimistic,
+        windows=Windows(**{name: parse_duration(text, f"--{name}") for name, text in windows.items()}),
+    )
+    if not terms.engine.startswith("0x"):
+        known = ", ".join(work.settings.engines) or "none"
+        raise DataError(f"--engine: the settings have no engine {engine!r} (there: {known}); use its address")
+    desk = work.desk
+    if token != ETHER and (receipt := poster.approve(desk, token, terms.reward + terms.poster_bond)) is not None:
+        work.sent("approve", receipt)
+    done = poster.post(desk, package, terms, again=again)
+    work.sent("post", done.receipt)
+    if work.dry:
+        work.tell({})
+        return
+    work.tell(
+        {"challenge": done.challenge, "seed_block": done.seed_block, "root": "0x" + terms.root.hex()},
+        f"trainer draw {done.challenge} --wait",
+    )
+
+
+def cancel(work: Work, number: IdArgument) -> None:
+    """Take a challenge back before its seed block is mined."""
+    desk = work.desk
+    desk.require(number, Phase.POSTED, "cancel")
+    work.sent("cancel", desk.client.cancel(number, sender=desk.me))
+    work.tell({"challenge": number, "outcome": "CANCELLED"}, "trainer withdraw")
+
+
+def draw(
+    work: Work,
+    number: IdArgument,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the block after the seed block.")] = False,
+) -> None:
+    """Draw the hold-out from the hash of the block that the post fixed."""
+    from trainer.roles import poster
+
+    desk = work.desk
+    while wait and desk.clock(desk.challenge(number)).phase == Phase.POSTED:
+        time.sleep(1)
+    challenge = desk.require(number, Phase.DRAW | Phase.POSTED, "draw")
+    if desk.clock(challenge).phase == Phase.POSTED:
+        raise ChainError(
+            f"the seed of challenge {number} is the hash of block {challenge.seed_block}, and the newest is "
+            f"{desk.chain.block}; wait, or use --wait"
+        )
+    work.sent("draw", desk.client.draw(number, sender=desk.me))
+    if work.dry:
+        work.tell({})
+        return
+    desk.index.sync()
+    held = poster.held_out(desk, number)
+    work.tell(
+        {"challenge": number, "held_out": ", ".join(map(str, held))},
+        f"trainer data publish PACKAGE --challenge {number} --to DIRECTORY",
+    )
+
+
+def reveal(
+    work: Work,
+    number: IdArgument,
+    package: Annotated[
+        Path | None, typer.Option(help="The package; by default the one that was posted from here.")
+    ] = None,
+) -> None:
+    """Show the held-out groups, one transaction each; those that were shown are left out."""
+    from trainer.roles import poster
+
+    count = poster.reveal(work.desk, number, package, lambda what, receipt: work.sent(what, receipt))
+    work.tell({"challenge": number, "revealed": count}, f"trainers: trainer claim {number}")

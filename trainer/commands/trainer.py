@@ -1,0 +1,79 @@
+"""`trainer commit`, `claim`, `unseal`, `release`: what a trainer does on a node."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainer.commands.market import IdArgument, until
+from trainer.commands.work import Work, on_node
+from trainer.errors import ChainError
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    on_node(app, sends=True)(commit)
+    on_node(app, sends=True)(claim)
+    on_node(app, sends=True)(unseal)
+    on_node(app, sends=True)(release)
+
+
+def commit(
+    work: Work,
+    number: IdArgument,
+    model: Annotated[Path, typer.Argument(help="Model file that `trainer train` wrote.")],
+) -> None:
+    """Seal a model with a bond. Model and salt are saved first: whoever loses them loses the bond."""
+    from trainer.roles import trainer
+
+    desk = work.desk
+    network = trainer.read_model(model)
+    receipt = trainer.commit(desk, number, network)
+    work.sent("commit", receipt)
+    ends = until(desk.clock(desk.challenge(number)).ends, desk.chain.now)
+    work.tell(
+        {"challenge": number, "seal": receipt.result, "saved": str(trainer.directory_of(desk, number))},
+        f"trainer claim {number}, once the hold-out is revealed; commits end {ends}",
+    )
+
+
+def claim(
+    work: Work,
+    number: IdArgument,
+    score: Annotated[
+        int | None, typer.Option(min=1, help="Right answers; by default what the sealed model reaches.")
+    ] = None,
+) -> None:
+    """Claim how many right answers the sealed model gives on the hold-out."""
+    from trainer.roles import trainer
+
+    claimed, receipt = trainer.claim(work.desk, number, score)
+    work.sent("claim", receipt)
+    work.tell({"challenge": number, "claimed": claimed}, f"trainer show {number}; if it leads: trainer unseal {number}")
+
+
+def unseal(work: Work, number: IdArgument) -> None:
+    """Show the sealed model and its predictions, when it is this account's turn."""
+    from trainer.roles import trainer
+
+    receipt = trainer.unseal(work.desk, number)
+    work.sent("unseal", receipt)
+    score = receipt.events[-1].score if receipt.events else 0
+    work.tell({"challenge": number, "right": score}, f"trainer audit {number} --full, where the terms demand it")
+
+
+def release(
+    work: Work,
+    number: IdArgument,
+    seal: Annotated[int | None, typer.Option(min=0, help="Index of a seal; by default the account's own.")] = None,
+) -> None:
+    """Free the bond of a seal: without a claim after the claims, with one once the challenge is closed."""
+    desk = work.desk
+    challenge = desk.challenge(number)
+    if seal is None:
+        mine = [entry.index for entry in challenge.seals if entry.trainer == desk.me]
+        if not mine:
+            raise ChainError(f"{desk.me} has no seal in challenge {number}; name one with --seal")
+        seal = mine[0]
+    work.sent("release", desk.client.release(number, seal, sender=desk.me))
+    work.tell({"challenge": number, "seal": seal}, "trainer withdraw")

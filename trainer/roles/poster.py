@@ -1,0 +1,132 @@
+"""The poster: packs, posts, shows the training groups, and later the hold-out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boa
+from eth_hash.auto import keccak
+
+from trainer import split
+from trainer.chain import Receipt
+from trainer.errors import ChainError, PackageError
+from trainer.files import write_file
+from trainer.package import Package
+from trainer.protocol import Phase, Terms
+from trainer.roles.desk import Desk
+
+Told = Callable[[str, Receipt], None]
+"""What to do with each transaction: a few words, and its receipt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """A post that was sent: the challenge, and the first block in which it can be drawn."""
+
+    challenge: int
+    seed_block: int
+    receipt: Receipt
+
+
+def post(desk: Desk, package: Path, terms: Terms, *, again: bool = False) -> Posted:
+    """Post a package under terms, once; remembers which package belongs to the challenge.
+
+    again: post the same terms a second time.
+    """
+    manifest = Package.load(package).manifest
+    if terms.root != manifest.root:
+        raise PackageError(f"{package} has root 0x{manifest.root.hex()}, and the terms another; make them anew")
+    key = f"{manifest.root.hex()}-{hash_of(terms)}" + (f"-{time.time_ns()}" if again else "")
+    receipt = desk.client.post(terms, sender=desk.me, key=key)
+    if not receipt.events:
+        return Posted(challenge=-1, seed_block=-1, receipt=receipt)
+    challenge = int(receipt.result)
+    remember(desk, challenge, package)
+    return Posted(challenge=challenge, seed_block=int(receipt.events[-1].seed_block), receipt=receipt)
+
+
+TOKEN = """[
+ {"type": "function", "name": "decimals", "stateMutability": "view", "inputs": [],
+  "outputs": [{"type": "uint8", "name": ""}]},
+ {"type": "function", "name": "allowance", "stateMutability": "view",
+  "inputs": [{"type": "address", "name": "owner"}, {"type": "address", "name": "spender"}],
+  "outputs": [{"type": "uint256", "name": ""}]},
+ {"type": "function", "name": "approve", "stateMutability": "nonpayable",
+  "inputs": [{"type": "address", "name": "spender"}, {"type": "uint256", "name": "amount"}],
+  "outputs": [{"type": "bool", "name": ""}]}
+]"""
+"""What is needed of ERC-20."""
+
+
+def _token(desk: Desk, address: str) -> Any:
+    with desk.chain.active():
+        return boa.loads_abi(TOKEN, name="Token").at(address, nowarn=True)
+
+
+def decimals(desk: Desk, token: str) -> int:
+    """Decimals of a token."""
+    with desk.chain.active():
+        return int(_token(desk, token).decimals())
+
+
+def approve(desk: Desk, token: str, amount: int) -> Receipt | None:
+    """Let the market take so much of a token, if it may not yet."""
+    contract = _token(desk, token)
+    with desk.chain.active():
+        if contract.allowance(desk.me, desk.address) >= amount:
+            return None
+    return desk.chain.send(contract.approve, desk.address, amount, sender=desk.me)
+
+
+def hash_of(terms: Terms) -> str:
+    """A short name for terms."""
+    return str(keccak(repr(terms.as_tuple()).encode())[:8].hex())
+
+
+def remember(desk: Desk, challenge: int, package: Path) -> None:
+    """Write down where the package of a challenge is."""
+    write_file(_note(desk, challenge), str(package.resolve()).encode())
+
+
+def package_of(desk: Desk, challenge: int, named: Path | None = None) -> Package:
+    """The package of a challenge: the one named, or the one remembered; raises `PackageError` for another root."""
+    if named is None:
+        note = _note(desk, challenge)
+        if not note.is_file():
+            raise PackageError(f"nobody posted challenge {challenge} from here; name its package with --package")
+        named = Path(note.read_text())
+    package = Package.load(named)
+    root = desk.index.challenge(challenge).terms.root
+    if package.root != root:
+        raise PackageError(f"{named} has root 0x{package.root.hex()}, and challenge {challenge} 0x{root.hex()}")
+    return package
+
+
+def _note(desk: Desk, challenge: int) -> Path:
+    directory = desk.directory / "posts"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory / f"{challenge}.txt"
+
+
+def held_out(desk: Desk, challenge: int) -> list[int]:
+    """The held-out groups by slot; raises `ChainError` before the draw."""
+    found = desk.index.challenge(challenge)
+    if found.key is None:
+        raise ChainError(f"challenge {challenge} is not drawn yet; `trainer draw {challenge}`")
+    return split.holdout(found.key, found.terms.groups, found.terms.holdout)
+
+
+def reveal(desk: Desk, challenge: int, named: Path | None, told: Told) -> int:
+    """Show every held-out group that was not shown yet; returns how many that were."""
+    found = desk.require(challenge, Phase.REVEAL, "reveal")
+    package, count = package_of(desk, challenge, named), 0
+    shown = desk.index.holdout(challenge).labels
+    for slot, index in enumerate(held_out(desk, challenge)):
+        if slot in shown:
+            continue
+        receipt = desk.client.reveal(challenge, package.group(index), package.proof(index), sender=desk.me)
+        count += 1
+        told(f"group {index} as slot {slot}, {count} of {found.terms.holdout - len(shown)}", receipt)
+    return count
