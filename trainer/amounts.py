@@ -36,7 +36,7 @@ def parse_duration(text: str, what: str) -> int:
 
 def show_duration(seconds: int) -> str:
     """A duration in its two largest units: 1 d 2 h, 3 h 5 m, 45 s."""
-    parts = []
+    parts: list[str] = []
     for name in ("d", "h", "m", "s"):
         count, seconds = divmod(seconds, SECONDS[name])
         if count or (name == "s" and not parts):

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,7 +67,9 @@ def post(
     }
     decimals = 18 if token == ETHER else poster.decimals(work.desk, token)
     given = {"reward": reward, "poster_bond": poster_bond, "trainer_bond": trainer_bond, "seal_fee": seal_fee}
-    amounts = {name: parse_amount(text, "--" + name.replace("_", "-"), decimals) for name, text in given.items()}
+    amounts: dict[str, Any] = {
+        name: parse_amount(text, "--" + name.replace("_", "-"), decimals) for name, text in given.items()
+    }
     terms = Terms(
         token=token,
         **amounts,

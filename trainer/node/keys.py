@@ -116,7 +116,7 @@ def unlock(path: Path, password: str) -> KeySigner:
         if "MAC mismatch" in str(error):
             raise DataError(f"{path}: wrong password; the key stays locked") from error
         raise DataError(f"{path} is no keystore ({error}); `trainer key new` writes one") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, NotImplementedError) as error:
         raise DataError(f"{path} is no keystore ({error!r}); `trainer key new` writes one") from error
     return KeySigner(Account.from_key(key))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from eth_utils.address import is_address, to_checksum_address
+from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
 from trainer.errors import DataError
 
@@ -123,7 +123,8 @@ def _url(value: Any, _: Path) -> str:
 
 
 def _address(value: Any, _: Path) -> str:
-    if not isinstance(value, str) or not is_address(value):
+    mixed = isinstance(value, str) and value[2:] not in (value[2:].lower(), value[2:].upper())
+    if not isinstance(value, str) or not is_address(value) or (mixed and not is_checksum_address(value)):
         raise ValueError("use an address: 0x and 40 hexadecimal digits, with its checksum if it has capitals")
     return str(to_checksum_address(value))
 
