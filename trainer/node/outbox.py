@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
 
 from trainer.amounts import ether
 from trainer.errors import ChainError, NodeError, Reverted, RpcError
@@ -31,6 +32,8 @@ BUMP = 1.125
 """A replacement pays at least so many times what it replaces: what nodes ask is a tenth more."""
 STUCK_SECONDS = 45.0
 """A transaction that was not mined for so long is made dearer."""
+LAG_SECONDS = 2.0
+"""A receipt may be missing for so long after its block is there."""
 DEEP = 64
 """Blocks after which an undone block is not looked for any more: two epochs."""
 GWEI = 10**9
@@ -265,7 +268,7 @@ class Outbox:
             "type": 2,
         }
         if record.target is not None:
-            transaction["to"] = record.target
+            transaction["to"] = to_checksum_address(record.target)
         raw = self.signer.sign(transaction)
         entries = (keccak(raw), record.sender, record.key, raw, str(fees.max_fee), str(fees.tip), time.time())
         self._db.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
@@ -320,7 +323,9 @@ class Outbox:
     def _overtaken(self, record: Record) -> bool:
         """Whether the nonce was used for something else, and the node had a block's time to show a receipt."""
         last = self._attempts(record)[-1]
-        return time.time() - last[3] > 2.0 and not any(self.rpc.known(entry[0]) for entry in self._attempts(record))
+        return time.time() - last[3] > LAG_SECONDS and not any(
+            self.rpc.known(entry[0]) for entry in self._attempts(record)
+        )
 
     def _clear_way(self, mined: int, nonce: int) -> None:
         """See to the nonces below, for which a transaction waits: those saved here are sent again.
