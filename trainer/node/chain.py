@@ -217,7 +217,7 @@ class _Requests(RPC):  # type: ignore[misc]  # titanoboa has no types
 def _entries(receipt: Mapping[str, Any]) -> list[tuple[int, bytes, list[int], bytes]]:
     """Logs as py-evm has them: position, address, topics, data."""
     return [
-        (log.position, Address(address).canonical_address, [int.from_bytes(topic) for topic in log.topics], log.data)
+        (log.index, Address(address).canonical_address, [int.from_bytes(topic) for topic in log.topics], log.data)
         for address, log in logs_of(receipt)
     ]
 

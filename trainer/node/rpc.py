@@ -15,7 +15,7 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from trainer.errors import NodeError, Reverted, RpcError
-from trainer.index.source import Block, Log
+from trainer.index.source import TOO_LARGE, Block, Log
 
 TIMEOUT = 60.0
 """Seconds that one request may take."""
@@ -23,6 +23,8 @@ PATIENCE = 10.0
 """Seconds for which reading is repeated where nobody says how long."""
 BUSY = frozenset({429, 500, 502, 503, 504})
 """HTTP states that pass."""
+MANY = ("range", "limit", "more than", "too many", "too large", "exceed", "timeout", "timed out", "10000", "block span")
+"""Words of nodes that will not look through so many blocks, or send so many logs, at once."""
 ERROR = bytes.fromhex("08c379a0")
 """Selector of Error(string)."""
 PANIC = bytes.fromhex("4e487b71")
@@ -117,12 +119,18 @@ class Rpc:
     def logs(self, address: str, first: int, last: int, topics: Sequence[bytes] = ()) -> list[Log]:
         """Logs of a contract in blocks `first` to `last`, both included, in order; with `topics` those that begin so.
 
-        Raises `RpcError` where the node finds the range too large.
+        Raises `NodeError` with `TOO_LARGE` in it where the node finds the range too large.
         """
         asked: dict[str, Any] = {"address": address, "fromBlock": hex(first), "toBlock": hex(last)}
         if topics:
             asked["topics"] = list(map(hexadecimal, topics))
-        found = self.call("eth_getLogs", asked)
+        try:
+            found = self.call("eth_getLogs", asked)
+        except RpcError as error:
+            # nodes say it in many ways, and some with the code of bad parameters
+            if last > first and any(word in error.said.lower() for word in MANY):
+                raise NodeError(f"{TOO_LARGE}: {error}") from error
+            raise
         return sorted(
             (_log(entry) for entry in found if not entry.get("removed")), key=lambda log: (log.block, log.index)
         )
@@ -234,7 +242,7 @@ def reason_of(output: bytes) -> str:
     return ""
 
 
-def number(text: str) -> int:
+def number(text: Any) -> int:
     """A quantity of JSON-RPC; raises `NodeError` for anything else."""
     try:
         return int(text, 16)
@@ -242,7 +250,7 @@ def number(text: str) -> int:
         raise NodeError(f"the node answered {text!r} where a number belongs; check --node") from error
 
 
-def octets(text: str) -> bytes:
+def octets(text: Any) -> bytes:
     """Bytes of JSON-RPC; raises `NodeError` for anything else."""
     try:
         return bytes.fromhex(text.removeprefix("0x"))
@@ -258,14 +266,14 @@ def hexadecimal(data: bytes) -> str:
 def _block(found: Any) -> Block:
     if not isinstance(found, Mapping):
         raise NodeError(f"the node answered {found!r} where a block belongs; check --node")
-    return Block(number(found["number"]), octets(found["hash"]), number(found["timestamp"]))
+    return Block(number(found.get("number")), octets(found.get("hash")), number(found.get("timestamp")))
 
 
 def _log(entry: Mapping[str, Any]) -> Log:
     return Log(
         block=number(entry["blockNumber"]),
         block_hash=octets(entry["blockHash"]),
-        position=number(entry["logIndex"]),
+        index=number(entry["logIndex"]),
         transaction=octets(entry["transactionHash"]),
         topics=tuple(map(octets, entry["topics"])),
         data=octets(entry["data"]),
