@@ -14,12 +14,12 @@ from boa.util.abi import Address
 from eth_hash.auto import keccak
 from vyper.warnings import VyperWarning
 
-from fuzz.abi import Abi, reason
 from fuzz.backends import HISTORY, HISTORY_CODE, Backend, Boa, Done, Revm, block_hash, chosen, remembered, revm
 from fuzz.model import PAYEE_TAKES, Coin, Life, Market, Refused, Surroundings
 from fuzz.witness import Call, Witness
 from tests.world import HIGH_STEPS, HOUR, MOCKS, STEPS, TRAINERS, Site, Steps, build_site, data_set, predicted
 from trainer import merkle, split
+from trainer.abi import Abi, reason
 from trainer.chain import compile_contract
 from trainer.protocol import ETHER, Outcome, Phase, Terms
 
@@ -142,9 +142,9 @@ def table() -> Table:
     return Table(
         site=site,
         tokens=(tokens[0].address.lower(), tokens[1].address.lower()),
-        market=Abi(site.market),
-        token=Abi(site.token),
-        proxy=Abi(site.actor),
+        market=Abi(site.market.abi),
+        token=Abi(site.token.abi),
+        proxy=Abi(site.actor.abi),
         data={data.root: data for data in (*small, large)},
         large=large,
         engines={STEPS: site.engine.address.lower(), HIGH_STEPS: site.other.address.lower()},
