@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from trainer.chain import AnyChain, Receipt
 from trainer.errors import ChainError
 from trainer.package import Group
 from trainer.protocol import ETHER, Outcome, Phase, Terms, seal_hash
+from trainer.shown import Holdout as Holdout
+from trainer.shown import Unsealed as Unsealed
 from trainer.steps import Steps
 
 VALIDATE = keccak(b"validate(bytes,uint256,uint256,uint256)")[:4]
@@ -64,31 +66,6 @@ class Seal:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ChainError(f"{directory}: no complete seal there ({error}); restore it from a backup") from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unsealed:
-    """A candidate's model and predictions, read from the log of its unsealing.
-
-    cost: gas that executing one sample takes at most, as the engine says.
-    """
-
-    seal: int
-    score: int
-    model: bytes
-    predictions: tuple[bytes, ...]
-    cost: int
-
-
-@dataclass
-class Holdout:
-    """The revealed groups of a challenge, read from the logs.
-
-    labels, samples: by slot; label words of 32 bytes and packed samples.
-    """
-
-    labels: dict[int, bytes] = field(default_factory=dict)
-    samples: dict[int, bytes] = field(default_factory=dict)
 
 
 class MarketClient:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trainer.chain import Chain
+from trainer.index import clock as port
 from trainer.protocol import SEED_REACH, Outcome, Phase, Windows
 
 ORDER = list(Phase)
@@ -106,6 +107,8 @@ def test_every_second_has_the_phase_of_the_rules(module: Any, bench: Chain) -> N
             expected, fell = at(clock, lengths, full, when)
             assert tuple(got) == astuple(expected)
             assert late == fell
+            # the clock of who only reads logs
+            assert port.at(port.Clock(*astuple(clock)), lengths, full, when) == (tuple(got), late)
             assert int(got.phase).bit_count() == 1
             # a candidate's fall is the one way back, and it needs a nomination to go on from there
             place = ORDER.index(Phase(got.phase))
@@ -148,6 +151,7 @@ def test_blocks_measure_the_time_before_the_draw(
 ) -> None:
     bench.env.evm.patch.block_number = block
     got = module.internal._drawing((int(Phase.DRAW), 0, 0, 0, 0, 0, 0), 1000)
+    assert port.drawing(port.Clock(Phase.DRAW), 1000, block) == tuple(got)
     assert (Phase(got.phase), got.outcome) == (phase, outcome)
 
 
