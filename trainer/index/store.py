@@ -184,7 +184,11 @@ class Store:
             code = getattr(error, "sqlite_errorcode", None) or 0
             if code & 255 in UNUSABLE or "UTF-8" in str(error):
                 raise Unusable(str(error)) from error
-            raise DataError(f"{self.path}: {error}; make room, or choose another file for the cache") from error
+            if code & 255 == sqlite3.SQLITE_BUSY:
+                remedy = f"another process has been writing for {WAIT} seconds; end it, or try again"
+            else:
+                remedy = "make room, or choose another file for the cache"
+            raise DataError(f"{self.path}: {error}; {remedy}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ with the block it goes up to. So a process can be killed at any point: the next 
 was written whole.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,8 +21,10 @@ PLENTY = 4 << 20
 """Bytes in an answer after which the next range is shorter."""
 CALM = 8
 """Answers after a refusal before a longer range is tried again."""
-PATIENCE = 32
+PATIENCE = 10
 """How often the chain may change while it is read."""
+PAUSE = 0.01
+"""Seconds before the first new attempt after that, and twice as many before each further one."""
 DOUBTED = 128
 """Blocks that are read again when their logs do not go together."""
 KEPT = 1024
@@ -81,7 +84,10 @@ def follow(store: Store, source: Source, progress: Progress | None = None) -> Bl
         except Moved as error:
             moved += 1
             if moved == PATIENCE:
-                raise NodeError(f"the node's chain changed {moved} times while it was read: {error}") from error
+                raise NodeError(
+                    f"the node's chain changed {moved} times while it was read ({error}); try again, or another node"
+                ) from error
+            time.sleep(PAUSE * 2 ** (moved - 1))
         except Contradiction as error:
             # what is missing may be in blocks that were read before: read them again, then everything
             depth = next(doubts, 0)
