@@ -9,6 +9,7 @@ import json as json_module
 import statistics
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from trainer import cifar, datasets, fetch, files, integer, networks, quantise, samples
+from trainer import cifar, datasets, fetch, files, integer, networks, quantise, samples, split
 from trainer.commands import add_all
 from trainer.errors import AssayError, DataError
 from trainer.networks import AnyNetwork
@@ -48,7 +49,7 @@ class _Group(TyperGroup):
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(no_args_is_help=True)
-app.add_typer(data, name="data", help="Datasets: list, fetch, pack for a challenge, check.")
+app.add_typer(data, name="data", help="Datasets: list, fetch, pack for a challenge, check, publish.")
 add_all(app)
 # paths are printed as they are: no markup, no emoji
 output = Console(soft_wrap=True, markup=False, emoji=False)
@@ -71,6 +72,13 @@ RootOption = Annotated[
     str | None, typer.Option(help="Root on the chain, 0x and 64 digits, to check a download against.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+HoldoutOption = Annotated[int | None, typer.Option(min=1, help="Number of held-out groups, as posted.")]
+GatewayOption = Annotated[
+    str | None, typer.Option(envvar="ASSAY_IPFS_GATEWAY", help="IPFS gateway, such as https://ipfs.io.")
+]
+ApiOption = Annotated[
+    str | None, typer.Option(envvar="ASSAY_IPFS_NODE", help="RPC API of an IPFS node, such as http://127.0.0.1:5001.")
+]
 
 
 @app.callback()
@@ -114,8 +122,33 @@ def data_list(json: JsonOption = False) -> None:
 
 
 @data.command("fetch")
-def data_fetch(json: JsonOption = False) -> None:
-    """Fetch Fashion-MNIST (31 MB) from the Debian archive, without root."""
+def data_fetch(
+    root: Annotated[str | None, typer.Option(help="Root of a published package, 0x and 64 digits.")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", help="Folder, http(s)://… or ipfs://CID that it was published to; several are tried in turn."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="New directory for its training groups.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Key of the draw, to check which groups are held out; with --holdout.")
+    ] = None,
+    holdout: HoldoutOption = None,
+    ipfs_gateway: GatewayOption = None,
+    ipfs_node: ApiOption = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for a connection, or more bytes.")] = 30.0,
+    json: JsonOption = False,
+) -> None:
+    """Fetch Fashion-MNIST (31 MB) from the Debian archive; with --root the training groups of a published package.
+
+    Every group is checked against the root. An interrupted download goes on where it was.
+    """
+    if root is not None:
+        _fetch_package(root, source, out, key, holdout, ipfs_gateway, ipfs_node, timeout, json)
+        return
+    if source or out is not None or key is not None or holdout is not None:
+        raise typer.BadParameter("--from, --out, --key and --holdout are for packages", param_hint="--root")
     directory = fetch.fetch()
     if json:
         _print_json({"directory": str(directory)})
@@ -163,6 +196,43 @@ def data_pack(
         return
     _print_entries(result)
     output.print(f"Keep {out} private and backed up: without it nobody can reveal the hold-out. Next: post the root.")
+
+
+@data.command("publish")
+def data_publish(
+    package: Annotated[Path, typer.Argument(help="Directory of the package.")],
+    key: Annotated[str, typer.Option(help="Key of the draw, 0x and 64 digits, once the draw is final.")],
+    holdout: Annotated[int, typer.Option(min=1, help="Number of held-out groups, as posted.")],
+    to: Annotated[str, typer.Option(help="Folder to publish to, or `ipfs` for the node at --ipfs-node.")],
+    ipfs_node: ApiOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Publish the training groups of a package, and of the held-out ones nothing but their commitments."""
+    from trainer.exchange.ipfs import Node
+    from trainer.exchange.publish import publish
+    from trainer.exchange.web import Patience
+
+    word = _word(key, "--key")
+    if to == "ipfs" and ipfs_node is None:
+        raise DataError("no IPFS node; name its API with --ipfs-node (or ASSAY_IPFS_NODE), or publish to a folder")
+    # a node answers after it has taken everything
+    target = Path(to) if to != "ipfs" or ipfs_node is None else Node(ipfs_node, Patience(timeout=600))
+    groups = Package.load_manifest(package).groups
+    done = publish(package, _held(word, groups, holdout), target)
+    manifest = done.manifest
+    result = {
+        "root": "0x" + manifest.root.hex(),
+        "published": done.source,
+        "path": done.path,
+        "groups": manifest.groups,
+        "held_out": len(done.holdout),
+        "bytes": done.size,
+    }
+    if json:
+        _print_json(result)
+        return
+    _print_entries(result)
+    output.print(f"Next: trainer data fetch --root 0x{manifest.root.hex()} --from {done.source} --out training")
 
 
 @data.command("check")
@@ -544,15 +614,73 @@ def _read_model(path: Path) -> AnyNetwork:
 
 
 def _root(text: str | None) -> bytes | None:
-    if text is None:
-        return None
+    return None if text is None else _word(text, "--root")
+
+
+def _word(text: str, option: str) -> bytes:
+    """32 bytes that an option names."""
     try:
-        root = bytes.fromhex(text.removeprefix("0x"))
+        word = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
-        root = b""
-    if len(root) != 32:
-        raise typer.BadParameter(f"{text!r} is no root: 0x and 64 hexadecimal digits", param_hint="--root")
-    return root
+        word = b""
+    if len(word) != 32:
+        raise typer.BadParameter(
+            f"{text!r} is no {option.removeprefix('--')}: 0x and 64 hexadecimal digits", param_hint=option
+        )
+    return word
+
+
+def _held(key: bytes, groups: int, holdout: int) -> frozenset[int]:
+    """The held-out groups of a draw."""
+    if holdout >= groups:
+        raise DataError(f"--holdout {holdout} of {groups} groups; use the number that was posted")
+    return frozenset(split.holdout(key, groups, holdout))
+
+
+def _fetch_package(
+    root: str,
+    sources: list[str] | None,
+    out: Path | None,
+    key: str | None,
+    holdout: int | None,
+    gateway: str | None,
+    api: str | None,
+    timeout: float,
+    json: bool,
+) -> None:
+    from trainer.exchange.fetch import fetch as fetch_package
+    from trainer.exchange.ipfs import find as find_sources
+    from trainer.exchange.progress import bar
+    from trainer.exchange.web import Patience
+
+    if not sources or out is None:
+        raise typer.BadParameter("where from, and where to? name both", param_hint="--from and --out")
+    if (key is None) != (holdout is None):
+        raise typer.BadParameter("they go together", param_hint="--key and --holdout")
+    word, patience = _word(root, "--root"), Patience(timeout=timeout)
+    found = [source for text in sources for source in find_sources(text, word, patience, gateway=gateway, api=api)]
+    draw = None
+    if key is not None and holdout is not None:
+        draw = partial(_held, _word(key, "--key"), holdout=holdout)
+    with bar() as progress:
+        fetched = fetch_package(word, found, out, holdout=draw, patience=patience, progress=progress)
+    for note in fetched.notes:
+        typer.echo(f"note: {note}", err=True)
+    outline = fetched.outline
+    result = {
+        "directory": str(out),
+        "root": "0x" + word.hex(),
+        "groups": outline.manifest.groups,
+        "checked": len(outline.kept),
+        "held_out": len(outline.holdout),
+        "samples": len(outline.kept) * outline.manifest.group_size,
+        "from_before": fetched.kept,
+    }
+    if json:
+        _print_json(result | {"notes": fetched.notes})
+        return
+    _print_entries(result)
+    output.print(f"Next: trainer train --dataset {out} --root 0x{word.hex()}")
 
 
 def _accuracy(classes: integer.Uint8, y: integer.Uint8) -> float | None:

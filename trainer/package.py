@@ -13,6 +13,10 @@ A training directory, exported once the draw is final:
     training.json   {"holdout": [indices]}
     training.bin    salt, label word and samples of every group that is not held out, in order
 
+All records of training.bin have the same size, so the place of a group follows from the manifest and the hold-out; and
+`leaves.bin`, checked against the root once, tells of each record by itself whether it is right. So an export can be
+fetched in pieces, from several places, and what has arrived is kept (`trainer.exchange`).
+
 Neither the shuffle nor a hold-out salt can be read off an export: with a public dataset the one would tell which
 rows are held out, the other would let their labels be guessed and checked.
 """
@@ -25,6 +29,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,7 +149,7 @@ class Manifest:
         )
 
     @classmethod
-    def from_json(cls, text: str, *, source: Path) -> "Manifest":
+    def from_json(cls, text: str, *, source: Path | str) -> "Manifest":
         """Read manifest.json; raises `PackageError` naming `source`."""
         entries = _entries(text, source)
         try:
@@ -236,7 +241,7 @@ class Package:
     def save(self, directory: Path) -> None:
         """Write the package to a new directory, whole or not at all, readable by its owner only."""
         secret = {"shuffle_seed": self.shuffle_seed, "salt_seed": "0x" + self.salt_seed.hex()}
-        _write(
+        write_new(
             directory,
             {
                 "manifest.json": self.manifest.to_json().encode(),
@@ -273,25 +278,95 @@ class Package:
             package.group(index)
         return package
 
-    def export_training(self, directory: Path, holdout: Set[int]) -> None:
-        """Write what trainers download: every group but the held-out ones, of which only the leaf hash."""
+    @staticmethod
+    def load_manifest(directory: Path) -> Manifest:
+        """Read the manifest of a package, or of an export, and nothing else."""
+        return _manifest(directory)
+
+    def check_holdout(self, holdout: Set[int]) -> None:
+        """Raise `PackageError` for a hold-out that no draw can have."""
         groups = range(self.manifest.groups)
         stray = sorted(holdout - set(groups))
         if stray or not 1 <= len(holdout) < len(groups):
             raise PackageError(
                 f"hold-out of {len(holdout)} groups, unknown: {stray}; use some of 0 to {groups[-1]}, not all"
             )
+
+    def export_training(self, directory: Path, holdout: Set[int]) -> None:
+        """Write what trainers download: every group but the held-out ones, of which only the leaf hash."""
+        self.check_holdout(holdout)
+        groups = range(self.manifest.groups)
         kept = [self.group(index) for index in groups if index not in holdout]
-        _write(
-            directory,
-            {
-                "manifest.json": self.manifest.to_json().encode(),
-                "leaves.bin": b"".join(self._tree.levels[0][: len(groups)]),
-                "training.json": json.dumps({"holdout": sorted(holdout)}).encode(),
-                "training.bin": b"".join(group.salt + group.labels + group.samples for group in kept),
-            },
-            private=False,
-        )
+        leaves = tuple(self._tree.levels[0][: len(groups)])
+        outline = Outline(manifest=self.manifest, holdout=frozenset(holdout), leaves=leaves)
+        training = b"".join(group.salt + group.labels + group.samples for group in kept)
+        write_new(directory, {**outline.files(), "training.bin": training}, private=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What an export says before its groups, checked against the root: enough to place and check each of them.
+
+    leaves: one a group, 32 bytes each.
+    """
+
+    manifest: Manifest
+    holdout: frozenset[int]
+    leaves: tuple[bytes, ...]
+
+    @classmethod
+    def parse(cls, manifest: Manifest, listing: str, leaves: bytes, *, source: Path | str) -> "Outline":
+        """Check the contents of training.json (`listing`) and leaves.bin against a manifest.
+
+        source: how messages name the export.
+        """
+        holdout = parse_holdout(manifest, listing, source=source)
+        if len(leaves) != manifest.groups * WORD:
+            raise PackageError(
+                f"{source}/leaves.bin: {len(leaves)} bytes, the manifest asks for {manifest.groups * WORD}; {FETCH}"
+            )
+        words = tuple(leaves[i * WORD : (i + 1) * WORD] for i in range(manifest.groups))
+        # the padding of the tree is no group: with it the same root would belong to other numbers of groups, too
+        if merkle.EMPTY_LEAF in words or merkle.Tree(words).root != manifest.root:
+            raise PackageError(f"{source}/leaves.bin: these leaves do not have root 0x{manifest.root.hex()}; {FETCH}")
+        return cls(manifest=manifest, holdout=holdout, leaves=words)
+
+    @classmethod
+    def load(cls, directory: Path) -> "Outline":
+        """Read it from an export."""
+        manifest = _manifest(directory)
+        leaves = _bytes(directory / "leaves.bin", manifest.groups * WORD, FETCH)
+        return cls.parse(manifest, _text(directory / "training.json"), leaves, source=directory)
+
+    @cached_property
+    def kept(self) -> tuple[int, ...]:
+        """The groups that are not held out, in the order of their records."""
+        return tuple(index for index in range(self.manifest.groups) if index not in self.holdout)
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of a group in training.bin."""
+        return 2 * WORD + self.manifest.group_size * self.manifest.sample_bytes
+
+    @property
+    def training_bytes(self) -> int:
+        """Bytes of training.bin."""
+        return len(self.kept) * self.record_bytes
+
+    def files(self) -> dict[str, bytes]:
+        """An export's files but training.bin: name and content."""
+        return {
+            "manifest.json": self.manifest.to_json().encode(),
+            "leaves.bin": b"".join(self.leaves),
+            "training.json": json.dumps({"holdout": sorted(self.holdout)}).encode(),
+        }
+
+    def group(self, index: int, record: bytes) -> Group:
+        """Group `index` from its record in training.bin; raises `PackageError` where the record is not that group."""
+        salt, labels, samples = record[:WORD], record[WORD : 2 * WORD], record[2 * WORD :]
+        if len(record) != self.record_bytes or merkle.leaf(index, salt, labels, samples) != self.leaves[index]:
+            raise PackageError(f"group {index} does not match the root")
+        return _group(self.manifest, index, salt, labels, samples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,36 +444,35 @@ def load_training(directory: Path, root: bytes | None = None) -> Training:
 
     Raises `PackageError`, naming the first group that does not match.
     """
-    manifest = _manifest(directory)
+    outline = Outline.load(directory)
+    manifest = outline.manifest
     if root is not None and root != manifest.root:
         raise PackageError(f"{directory}: made for root 0x{manifest.root.hex()}, not for 0x{root.hex()}")
-    listed = _entries(_text(directory / "training.json"), directory / "training.json").get("holdout")
-    if not isinstance(listed, list) or not all(type(i) is int and 0 <= i < manifest.groups for i in listed):
-        raise PackageError(f"{directory / 'training.json'}: holdout must list groups from 0 to {manifest.groups - 1}")
-    holdout = frozenset(listed)
-    listing = _bytes(directory / "leaves.bin", manifest.groups * WORD, FETCH)
-    leaves = [listing[i * WORD : (i + 1) * WORD] for i in range(manifest.groups)]
-    if merkle.Tree(leaves).root != manifest.root:
-        raise PackageError(
-            f"{directory / 'leaves.bin'}: these leaves do not have root 0x{manifest.root.hex()}; {FETCH}"
-        )
-    kept = [index for index in range(manifest.groups) if index not in holdout]
-    if not kept:
-        raise PackageError(f"{directory / 'training.json'}: every group is held out")
     groups = []
-    records = _records(directory / "training.bin", manifest, len(kept), 2 * WORD, FETCH)
-    for index, record in zip(kept, records, strict=True):
-        salt, labels, samples = record[:WORD], record[WORD : 2 * WORD], record[2 * WORD :]
-        if merkle.leaf(index, salt, labels, samples) != leaves[index]:
-            raise PackageError(f"{directory / 'training.bin'}: group {index} does not match the root; {FETCH}")
-        groups.append(_group(manifest, index, salt, labels, samples))
+    records = _records(directory / "training.bin", manifest, len(outline.kept), 2 * WORD, FETCH)
+    for index, record in zip(outline.kept, records, strict=True):
+        try:
+            groups.append(outline.group(index, record))
+        except PackageError as error:
+            raise PackageError(f"{directory / 'training.bin'}: {error}; {FETCH}") from error
     return Training(
         manifest=manifest,
-        holdout=holdout,
+        holdout=outline.holdout,
         groups=tuple(groups),
         x=np.concatenate([group.x for group in groups]),
         y=np.concatenate([group.y for group in groups]),
     )
+
+
+def parse_holdout(manifest: Manifest, listing: str, *, source: Path | str) -> frozenset[int]:
+    """The held-out groups that the text of training.json lists."""
+    name = f"{source}/training.json"
+    listed = _entries(listing, name).get("holdout")
+    if not isinstance(listed, list) or not all(type(i) is int and 0 <= i < manifest.groups for i in listed):
+        raise PackageError(f"{name}: holdout must list groups from 0 to {manifest.groups - 1}")
+    if len(set(listed)) == manifest.groups:
+        raise PackageError(f"{name}: every group is held out")
+    return frozenset(listed)
 
 
 def _group(manifest: Manifest, index: int, salt: bytes, labels: bytes, samples: bytes) -> Group:
@@ -435,7 +509,7 @@ def _text(path: Path) -> str:
         raise PackageError(f"{path}: cannot be read (byte {error.start} is no UTF-8)") from error
 
 
-def _entries(text: str, source: Path) -> dict[str, Any]:
+def _entries(text: str, source: Path | str) -> dict[str, Any]:
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -519,7 +593,7 @@ def check_new(directory: Path) -> None:
     check_directory(directory)
 
 
-def _write(directory: Path, files: Mapping[str, bytes], *, private: bool) -> None:
+def write_new(directory: Path, files: Mapping[str, bytes], *, private: bool) -> None:
     """Create a directory with these files: beside it first, then renamed, so that it is whole or not there."""
     check_new(directory)
     try:
