@@ -7,7 +7,6 @@ import typer
 from trainer.amounts import ether
 from trainer.commands.market import IdArgument
 from trainer.commands.work import Work, on_node
-from trainer.errors import ChainError
 from trainer.protocol import Outcome, Phase
 
 
@@ -58,13 +57,12 @@ def nominate(
     ] = None,
 ) -> None:
     """Put a standing claim up as the next candidate, after the last one fell."""
+    from trainer.roles import auditor
+
     desk = work.desk
     challenge = desk.require(number, Phase.NOMINATE, "nominate")
     if seal is None:
-        best = challenge.best_claim()
-        if best is None:
-            raise ChainError(f"challenge {number} has no standing claim left; it ends without a winner")
-        seal = best
+        seal = auditor.best_claim(challenge)
     work.sent("nominate", desk.client.nominate(number, seal, sender=desk.me))
     work.tell({"challenge": number, "seal": seal}, f"its trainer: trainer unseal {number}, after the nominations")
 

@@ -195,7 +195,7 @@ def next_step(number: int, phase: Phase, outcome: Outcome) -> str:
     steps = {
         Phase.POSTED: f"trainer draw {number}, once the seed block is there; until then the poster may cancel",
         Phase.DRAW: f"trainer draw {number}",
-        Phase.COMMIT: f"trainer train, then trainer commit {number} MODEL",
+        Phase.COMMIT: f"trainer fetch {number} --from SOURCE --out training; train; trainer commit {number} MODEL",
         Phase.REVEAL: f"the poster: trainer reveal {number}",
         Phase.CLAIM: f"trainers: trainer claim {number}",
         Phase.UNSEAL: f"the candidate: trainer unseal {number}",

@@ -14,6 +14,7 @@ from trainer.package import Package
 from trainer.protocol import ETHER, Phase, Rule, Terms, Windows
 
 Amount = Annotated[str, typer.Option(help="In ether, or in the token.")]
+PackageOption = Annotated[Path | None, typer.Option(help="The package; by default the one that was posted from here.")]
 Window = Annotated[str, typer.Option(help="Such as 45s, 30m, 24h or 7d.")]
 
 
@@ -22,6 +23,7 @@ def add(app: typer.Typer) -> None:
     on_node(app, sends=True)(post)
     on_node(app, sends=True)(cancel)
     on_node(app, sends=True)(draw)
+    on_node(app)(publish)
     on_node(app, sends=True)(reveal)
 
 
@@ -132,16 +134,30 @@ def draw(
     held = poster.held_out(desk, number)
     work.tell(
         {"challenge": number, "held_out": ", ".join(map(str, held))},
-        f"trainer data publish PACKAGE --challenge {number} --to DIRECTORY",
+        f"trainer publish {number} --to DIRECTORY",
+    )
+
+
+def publish(
+    work: Work,
+    number: IdArgument,
+    to: Annotated[str, typer.Option(help="Folder to publish to, or `ipfs` for the node at --ipfs-node.")],
+    package: PackageOption = None,
+) -> None:
+    """Publish the training groups of a drawn challenge, and of the held-out ones nothing but their commitments."""
+    from trainer.roles import data
+
+    done = data.publish(work.desk, number, package, to)
+    work.tell(
+        {"challenge": number, "published": done.source, "path": done.path, "bytes": done.size},
+        f"trainers: trainer fetch {number} --from {done.source} --out training",
     )
 
 
 def reveal(
     work: Work,
     number: IdArgument,
-    package: Annotated[
-        Path | None, typer.Option(help="The package; by default the one that was posted from here.")
-    ] = None,
+    package: PackageOption = None,
 ) -> None:
     """Show the held-out groups, one transaction each; those that were shown are left out."""
     from trainer.roles import poster

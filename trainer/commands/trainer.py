@@ -12,10 +12,33 @@ from trainer.errors import ChainError
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
+    on_node(app)(fetch)
     on_node(app, sends=True)(commit)
     on_node(app, sends=True)(claim)
     on_node(app, sends=True)(unseal)
     on_node(app, sends=True)(release)
+
+
+def fetch(
+    work: Work,
+    number: IdArgument,
+    source: Annotated[
+        list[str],
+        typer.Option("--from", help="Folder, http(s)://… or ipfs://CID; several are tried in turn."),
+    ],
+    out: Annotated[Path, typer.Option(help="New directory for the training groups.")],
+) -> None:
+    """Fetch the training groups of a challenge, each checked against the root on the chain."""
+    from trainer.roles import data
+
+    fetched = data.fetch(work.desk, number, source, out)
+    for note in fetched.notes:
+        work.say(f"note: {note}")
+    samples = len(fetched.outline.kept) * fetched.outline.manifest.group_size
+    work.tell(
+        {"challenge": number, "directory": str(out), "groups": len(fetched.outline.kept), "samples": samples},
+        f"trainer train --dataset {out} --out model.bin, then trainer commit {number} model.bin",
+    )
 
 
 def commit(

@@ -12,6 +12,7 @@ from trainer.encode import unpack_samples
 from trainer.encode_segments import hashes_in, joined
 from trainer.errors import ChainError
 from trainer.fingerprints import identify
+from trainer.index import Challenge
 from trainer.networks import AnyNetwork
 from trainer.protocol import Phase, Terms
 from trainer.roles import scoring
@@ -95,6 +96,14 @@ def execute(desk: Desk, challenge: int) -> Iterator[tuple[dict[int, int], Receip
         yield masks, receipt
         if not receipt.result:
             return
+
+
+def best_claim(challenge: Challenge) -> int:
+    """The seal with the best standing claim; raises `ChainError` where none stands."""
+    standing = [seal for seal in challenge.seals if seal.claim]
+    if not standing:
+        raise ChainError(f"challenge {challenge.id} has no standing claim left; it ends without a winner")
+    return max(standing, key=lambda seal: (seal.claim or 0, -seal.index)).index
 
 
 def plan(terms: Terms, shown: Unsealed, done: dict[int, int], *, gas_cap: int) -> list[dict[int, int]]:

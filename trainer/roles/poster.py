@@ -90,18 +90,17 @@ def remember(desk: Desk, challenge: int, package: Path) -> None:
     write_file(_note(desk, challenge), str(package.resolve()).encode())
 
 
-def package_of(desk: Desk, challenge: int, named: Path | None = None) -> Package:
+def package_of(desk: Desk, challenge: int, named: Path | None = None) -> Path:
     """The package of a challenge: the one named, or the one remembered; raises `PackageError` for another root."""
     if named is None:
         note = _note(desk, challenge)
         if not note.is_file():
             raise PackageError(f"nobody posted challenge {challenge} from here; name its package with --package")
         named = Path(note.read_text())
-    package = Package.load(named)
-    root = desk.index.challenge(challenge).terms.root
-    if package.root != root:
-        raise PackageError(f"{named} has root 0x{package.root.hex()}, and challenge {challenge} 0x{root.hex()}")
-    return package
+    root, wanted = Package.load_manifest(named).root, desk.index.challenge(challenge).terms.root
+    if root != wanted:
+        raise PackageError(f"{named} has root 0x{root.hex()}, and challenge {challenge} 0x{wanted.hex()}")
+    return named
 
 
 def _note(desk: Desk, challenge: int) -> Path:
@@ -121,7 +120,7 @@ def held_out(desk: Desk, challenge: int) -> list[int]:
 def reveal(desk: Desk, challenge: int, named: Path | None, told: Told) -> int:
     """Show every held-out group that was not shown yet; returns how many that were."""
     found = desk.require(challenge, Phase.REVEAL, "reveal")
-    package, count = package_of(desk, challenge, named), 0
+    package, count = Package.load(package_of(desk, challenge, named)), 0
     shown = desk.index.holdout(challenge).labels
     for slot, index in enumerate(held_out(desk, challenge)):
         if slot in shown:
