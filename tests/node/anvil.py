@@ -76,6 +76,8 @@ class Anvil:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        # a file a block, each with the whole state
+        shutil.rmtree(self._directory / "cache", ignore_errors=True)
 
     # ── the process ──
 
@@ -212,7 +214,8 @@ class Anvil:
     def mine(self, blocks: int = 1, seconds: int | None = None) -> Head:
         """Mine blocks, the last of them `seconds` after the head (12 a block if not given); returns it.
 
-        Pending transactions go into the first. Raises ValueError where the clock would not rise with every block.
+        Pending transactions go into the first. A thousand blocks take seconds, several thousand minutes. Raises
+        ValueError where the clock would not rise with every block.
         """
         if seconds is None:
             self.rpc("anvil_mine", hex(blocks))

@@ -21,6 +21,7 @@ def command(
     timestamp: int | None = None,
     block_time: int = 0,
     state: Path | None = None,
+    keep: int | None = None,
     cache: Path | None = None,
 ) -> list[str]:
     """Arguments that start anvil on the loopback with the rules of today's main network.
@@ -29,7 +30,8 @@ def command(
     timestamp:  of the first block, in seconds; None for now.
     block_time: seconds from block to block; 0 for a block a transaction.
     state:      file that the chain is read from, if it is there, and written to.
-    cache:      directory for the states of old blocks.
+    keep:       last blocks whose state is kept, in memory; None for all, those of old blocks in files that stay behind.
+    cache:      directory for those files; the home directory's .foundry if None.
 
     Osaka has EIP-2935 and EIP-7623; the limit of 2^24 gas a transaction (EIP-7825) is an option of anvil, which it
     leaves out otherwise.
@@ -42,6 +44,8 @@ def command(
         words += ["--block-time", str(block_time)]
     if state is not None:
         words += ["--state", str(state)]
+    if keep is not None:
+        words += ["--prune-history", str(keep)]
     if cache is not None:
         words += ["--cache-path", str(cache)]
     return words

@@ -12,6 +12,10 @@ SAVE_EVERY = 10
 """Seconds after which a kept chain is written to its file, apart from when it is interrupted."""
 
 
+KEPT_BLOCKS = 64
+"""Blocks whose state can be asked for; all blocks, receipts and logs can be."""
+
+
 def main() -> None:
     """Become anvil."""
     parser = argparse.ArgumentParser(prog="make node", description=__doc__)
@@ -31,7 +35,14 @@ def main() -> None:
                 timestamp = max(int(time.time()), head_timestamp(asked.state))
             except ValueError as error:
                 sys.exit(str(error))
-    words = command(executable, port=asked.port, timestamp=timestamp, block_time=asked.block_time, state=asked.state)
+    words = command(
+        executable,
+        port=asked.port,
+        timestamp=timestamp,
+        block_time=asked.block_time,
+        state=asked.state,
+        keep=KEPT_BLOCKS,
+    )
     if asked.state is not None:
         words += ["--state-interval", str(SAVE_EVERY)]
     os.execv(executable, words)

@@ -367,7 +367,8 @@ def test_make_node_keeps_its_chain(tmp_path: Path, anvil: Anvil) -> None:
         words = [sys.executable, "-m", "tests.node.serve", "--port", "0", "--block-time", "0", "--state", str(state)]
         log = tmp_path / "serve.log"
         with log.open("wb") as output:
-            return subprocess.Popen(words, cwd=ROOT, stdout=output, env={**os.environ, "PYTHONPATH": str(ROOT)}), log
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+            return subprocess.Popen(words, cwd=ROOT, stdout=output, env=environment), log
 
     heads = []
     for _ in range(2):
@@ -377,9 +378,9 @@ def test_make_node_keeps_its_chain(tmp_path: Path, anvil: Anvil) -> None:
             node._process = process
             node._port = node._wait_for_port(log)
             heads.append(node.block())
-            # two days ahead of the wall clock
+            # two days ahead of the wall clock, and more blocks than anvil keeps the states of in memory
             node.rpc("evm_increaseTime", 172_800)
-            node.rpc("evm_mine")
+            node.rpc("anvil_mine", hex(600))
             heads.append(node.block())
             process.terminate()
             assert process.wait(20) == 0
@@ -388,5 +389,6 @@ def test_make_node_keeps_its_chain(tmp_path: Path, anvil: Anvil) -> None:
             process.wait()
     assert head_timestamp(state) == heads[-1].timestamp
     assert heads[1] == heads[2]
-    assert heads[3].number == 2
+    assert heads[3].number == 1200
+    assert not [path for path in (tmp_path / ".foundry").rglob("*") if path.is_file()]
     assert heads[3].timestamp >= heads[2].timestamp + 172_800
