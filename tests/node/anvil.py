@@ -103,7 +103,7 @@ class Anvil:
             timestamp=head_timestamp(self._state) if saved else GENESIS_TIME,
             cache=self._directory / "cache",
         )
-        words += ["--config-out", str(accounts), "--preserve-historical-states"]
+        words += ["--config-out", str(accounts)]
         if saved:
             words += ["--load-state", str(self._state)]
         guard = shutil.which("setpriv")
@@ -138,6 +138,7 @@ class Anvil:
 
     def save(self) -> None:
         """Write the state that the next start begins with."""
+        # states of old blocks too
         packed = bytes.fromhex(self.rpc("anvil_dumpState", True).removeprefix("0x"))
         self._state.write_bytes(gzip.decompress(packed))
 
