@@ -363,8 +363,13 @@ def test_a_call_to_nobody_is_refused(make: MakeOutbox) -> None:
 
 
 def test_more_gas_than_one_may_ask_for_is_refused(make: MakeOutbox) -> None:
-    with pytest.raises(ChainError, match=r"takes [\d,]+ gas, and one may ask for 21,000; do less in one"):
-        make(gas_cap=21_000).send("deploy", None, ONCE_INITCODE)
+    with pytest.raises(ChainError, match=r"takes more than 30,000 gas, all that one may ask for; do less"):
+        make(gas_cap=30_000).send("deploy", None, ONCE_INITCODE)
+
+
+def test_more_bytes_than_nodes_take_are_refused(make: MakeOutbox) -> None:
+    with pytest.raises(ChainError, match="carries 131,072 bytes, and nodes take 130,560; do less in one"):
+        make().send("call", None, bytes(2**17))
 
 
 def test_a_new_chain_of_the_same_id_is_another(anvil: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,11 @@ def test_a_range_that_is_too_large_can_be_told_from_other_errors(node: Node, sai
 
     with pytest.raises(NodeError, match=TOO_LARGE):
         rpc.logs("0x" + "11" * 20, 1, 5)
+    # a head that went back is no reason to ask for less
+    node.say({"error": {"code": -32602, "message": "BlockOutOfRangeError: block height is 1 but requested was 5"}})
+    with pytest.raises(RpcError):
+        rpc.logs("0x" + "11" * 20, 1, 5)
+    node.say({"error": {"code": -32602, "message": said}})
     # one block cannot be fewer
     with pytest.raises(RpcError):
         rpc.logs("0x" + "11" * 20, 5, 5)

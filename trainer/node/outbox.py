@@ -34,6 +34,8 @@ STUCK_SECONDS = 45.0
 """A transaction that was not mined for so long is made dearer."""
 LAG_SECONDS = 2.0
 """A receipt may be missing for so long after its block is there."""
+MAX_BYTES = 2**17 - 512
+"""Bytes of calldata that nodes take: 128 KiB signed, of which the rest of a transaction is less than 512."""
 DEEP = 64
 """Blocks after which an undone block is not looked for any more: two epochs."""
 GWEI = 10**9
@@ -149,9 +151,11 @@ class Outbox:
 
     def preview(self, target: str | None, data: bytes, *, value: int = 0) -> Preview:
         """What it would take now. Raises `Reverted`, or `ChainError` where it needs more gas than one may ask for."""
-        gas = self.rpc.estimate(target, data, sender=self.signer.address, value=value)
-        if gas > self.gas_cap:
-            raise ChainError(f"the transaction takes {gas:,} gas, and one may ask for {self.gas_cap:,}; do less in one")
+        if len(data) > MAX_BYTES:
+            raise ChainError(
+                f"the transaction carries {len(data):,} bytes, and nodes take {MAX_BYTES:,}; do less in one"
+            )
+        gas = self.rpc.estimate(target, data, sender=self.signer.address, value=value, cap=self.gas_cap)
         # the state may change before it is mined
         return Preview(gas=gas, gas_limit=min(gas + gas // 4, self.gas_cap), fees=self._fees(), value=value)
 

@@ -14,7 +14,7 @@ import requests
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
-from trainer.errors import NodeError, Reverted, RpcError
+from trainer.errors import ChainError, NodeError, Reverted, RpcError
 from trainer.index.source import TOO_LARGE, Block, Log
 
 TIMEOUT = 60.0
@@ -128,7 +128,9 @@ class Rpc:
             found = self.call("eth_getLogs", asked)
         except RpcError as error:
             # nodes say it in many ways, and some with the code of bad parameters
-            if last > first and any(word in error.said.lower() for word in MANY):
+            said = error.said.lower().replace(" ", "")
+            beyond = "outofrange" in said or "invalidblockrange" in said
+            if last > first and not beyond and any(word.replace(" ", "") in said for word in MANY):
                 raise NodeError(f"{TOO_LARGE}: {error}") from error
             raise
         return sorted(
@@ -171,16 +173,37 @@ class Rpc:
         """What a call would return; raises `Reverted` if the contract refuses."""
         return octets(self._executed("eth_call", to, data, sender, value, "latest"))
 
-    def estimate(self, to: str | None, data: bytes, *, sender: str, value: int = 0) -> int:
-        """Gas that a transaction would take; raises `Reverted` if the contract refuses."""
-        return number(self._executed("eth_estimateGas", to, data, sender, value))
+    def estimate(self, to: str | None, data: bytes, *, sender: str, value: int = 0, cap: int | None = None) -> int:
+        """Gas that a transaction would take; raises `Reverted` if the contract refuses.
 
-    def _executed(self, method: str, to: str | None, data: bytes, sender: str | None, value: int, *more: str) -> Any:
+        cap: most gas that it may ask for; beyond it `ChainError` is raised.
+        """
+        try:
+            return number(self._executed("eth_estimateGas", to, data, sender, value, cap=cap))
+        except RpcError as error:
+            if cap is None or not any(words in error.said.lower() for words in ("exceeds allowance", "out of gas")):
+                raise
+            raise ChainError(
+                f"the transaction takes more than {cap:,} gas, all that one may ask for; do less in one"
+            ) from error
+
+    def _executed(
+        self,
+        method: str,
+        to: str | None,
+        data: bytes,
+        sender: str | None,
+        value: int,
+        *more: str,
+        cap: int | None = None,
+    ) -> Any:
         asked = {"data": hexadecimal(data), "value": hex(value)}
         if to is not None:
             asked["to"] = to
         if sender is not None:
             asked["from"] = sender
+        if cap is not None:
+            asked["gas"] = hex(cap)
         try:
             return self.call(method, asked, *more)
         except RpcError as error:
