@@ -76,6 +76,10 @@ class AnyChain(Protocol):
         """Wei of an account."""
         ...
 
+    def contract(self, name: str, address: str) -> Any:
+        """titanoboa's object for one of the project's contracts at an address."""
+        ...
+
     def refusal(self, calls: Sequence[tuple[str, bytes]], *, sender: str) -> str | None:
         """Why one of the calls, each after those before it, would revert; None if none does. Nothing of them stays."""
         ...
@@ -154,6 +158,11 @@ class Chain:
     def balance(self, address: str) -> int:
         """Wei of an account."""
         return int(self.env.get_balance(address))
+
+    def contract(self, name: str, address: str) -> Any:
+        """titanoboa's object for one of the project's contracts at an address, with its source."""
+        with self.active():
+            return compile_contract(CONTRACTS / f"{name}.vy").at(address)
 
     def refusal(self, calls: Sequence[tuple[str, bytes]], *, sender: str) -> str | None:
         """Why one of the calls, each after those before it, would revert; None if none does. Nothing of them stays."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from trainer.chain import CONTRACTS, AnyChain, Receipt, compile_contract
+from trainer.chain import AnyChain, Receipt
 from trainer.encode import pack_samples
 from trainer.encode_segments import files_of
 from trainer.integer import Uint8
@@ -23,8 +23,7 @@ class Steps:
         gas_limit: what every transaction asks for; None for plenty.
         """
         self.chain, self.gas_limit = chain, gas_limit
-        with chain.active():
-            self.engine = compile_contract(CONTRACTS / "SegmentedEngine.vy").at(address)
+        self.engine = chain.contract("SegmentedEngine", address)
 
     def register(self, files: Sequence[bytes], *, sender: str) -> Iterator[Receipt]:
         """Register the segments that are not yet, one transaction each. Whoever unseals their model must have."""

@@ -17,7 +17,7 @@ from boa.rpc import RPC
 from boa.util.abi import Address
 from eth_hash.auto import keccak
 
-from trainer.chain import Receipt, intrinsic_gas
+from trainer.chain import CONTRACTS, Receipt, intrinsic_gas
 from trainer.errors import ChainError, NodeError
 from trainer.node.keys import Signer
 from trainer.node.outbox import GWEI, Outbox
@@ -62,6 +62,11 @@ class NodeChain:
     def balance(self, address: str) -> int:
         """Wei of an account."""
         return self.rpc.balance(address)
+
+    def contract(self, name: str, address: str) -> Any:
+        """titanoboa's object for one of the project's contracts at an address; nothing is compiled for it."""
+        with self.active():
+            return boa.load_abi(str(CONTRACTS / "abi" / f"{name}.json"), name=name).at(address, nowarn=True)
 
     def refusal(self, calls: Sequence[tuple[str, bytes]], *, sender: str) -> str | None:
         """Why one of the calls, each after those before it, would revert; None if none does. Nothing of them stays."""
@@ -165,7 +170,9 @@ class NodeEnv(NetworkEnv):  # type: ignore[misc]  # titanoboa has no types
             return _Done(self.chain.rpc.view(str(to_address), bytes(data), sender=caller, value=value or 0))
         if caller is None:
             raise ChainError("no key to sign with; name a keystore with --keystore, or a signer with --signer")
-        return _Done(b"", self.chain.transact(str(to_address), bytes(data), sender=caller, value=value or 0))
+        # transactions return nothing: what the call would return now is what titanoboa's contracts give back
+        said = self.chain.rpc.view(str(to_address), bytes(data), sender=caller, value=value or 0)
+        return _Done(said, self.chain.transact(str(to_address), bytes(data), sender=caller, value=value or 0))
 
     def deploy(
         self, sender: Any = None, gas: int | None = None, value: int = 0, bytecode: bytes = b"", **_: Any

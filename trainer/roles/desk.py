@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from trainer.chain import CONTRACTS, compile_contract
 from trainer.client import MarketClient
 from trainer.errors import ChainError
 from trainer.fingerprints import MARKET, identify
@@ -36,9 +35,7 @@ class Desk:
     def client(self) -> MarketClient:
         """The market's transactions; its contract is read when first asked for."""
         if self._client is None:
-            with self.chain.active():
-                contract = compile_contract(CONTRACTS / "Market.vy").at(self.address)
-            self._client = MarketClient(self.chain, contract)
+            self._client = MarketClient(self.chain, self.chain.contract("Market", self.address))
         return self._client
 
     @property
