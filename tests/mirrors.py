@@ -31,12 +31,14 @@ class Fault:
     after:    bytes of the body that are sent first.
     then:     "die" closes the connection, "stall" says nothing more, "trickle" sends a byte now and then,
               "flood" goes on for ever.
+    reason:   what stands beside the status; None for what belongs there.
     """
 
     status: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     after: int = 0
     then: str = "die"
+    reason: str | None = None
 
 
 class Server:
@@ -64,7 +66,7 @@ class Server:
                     if fault.status == 1:
                         outer.closing.wait(20)
                         return
-                    self.send_response(fault.status)
+                    self.send_response(fault.status, fault.reason)
                     for name, value in fault.headers:
                         self.send_header(name, value)
                     self.end_headers()

@@ -428,6 +428,17 @@ def test_only_what_is_missing_is_read(published: Published, monkeypatch: pytest.
     assert asked == [(0, 2), (6, 7), (17, 18), (36, 37)]
 
 
+def test_nobody_is_asked_for_what_is_there(published: Published) -> None:
+    absent = published[1].with_name("absent")
+    assert get(published, published[1], absent).notes == ()
+    (published[1].parent / "got").rename(published[1].parent / "old")
+    got = published[1].parent / "got"
+    with pytest.raises(PackageError, match="got exists"):
+        get(published, progress=lambda *_: got.mkdir(exist_ok=True))
+    got.rmdir()
+    assert get(published, absent).notes == ()
+
+
 def test_nothing_is_overwritten(published: Published) -> None:
     got = published[1].parent / "got"
     got.mkdir()

@@ -373,6 +373,9 @@ def test_what_a_stranger_writes_stays_one_short_line(public: Path, root: bytes, 
         assert len(note) == 298
         assert note.isprintable()
         assert note.startswith(f"{bad.url}/manifest.json: name: ")
+        bad.faults = {"manifest.json": [Fault(status=404, reason="Not\x1b[2J\tFound\x9b\x85")]}
+        (note,) = get(root, got.with_name("again"), bad, good).notes
+        assert note == f"{bad.url}: manifest.json: answers 404 Not [2J Found"
 
 
 def test_files_of_a_download_are_for_all_to_read(public: Path, root: bytes, got: Path) -> None:
