@@ -19,8 +19,9 @@
        weights are made once a layer, for as many outputs as `kernels` holds.
     3. A tile is 8 rows of a word. The rows that its outputs see are put together with their neighbours' pixels in `xs`,
        shifted to where a patch begins, and meet the weights of all outputs.
-    4. Sums become activations, still in lanes, and are stored. Halving moves pixels to lanes of another width, as the
-       sample's bits and the head's words are made (`_move`).
+    4. Sums become activations, still in lanes, and are stored. Where planes are halved a tile is, before it is stored:
+       its rows share lanes while they meet, and move to lanes of another width together. So are the sample's bits and
+       the head's words made (`_move`).
 
     The engine has no storage and nobody owns it; the validator is fixed when it is made.
 """
@@ -53,12 +54,15 @@ MAX_KERNELS: constant(uint256) = 128
 MAX_SLOTS: constant(uint256) = 128
 # outputs that meet a tile together, if more than one slot is theirs
 MAX_WAITING: constant(uint256) = 64
-# sums of a tile that are kept, one of each output; words of 8 pixels that the head sees, in blocks of 8
-MAX_SUMS: constant(uint256) = 128
+# sums of a tile that are kept, one of each output; words of 8 pixels that the head sees, in blocks of 8, and of three
+# rows more
+MAX_SUMS: constant(uint256) = 130
 
 # 8 lanes of 32 bits
 ONES: constant(uint256) = max_value(uint256) // (2**32 - 1)
 ALL: constant(uint256) = max_value(uint256)
+# a third of a word
+THIRD: constant(uint256) = 2**85 - 1
 # what a stored bias is above the bias
 LIFT: constant(uint256) = 2**30
 
@@ -214,20 +218,45 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     move: Move = empty(Move)
     # four rows of halved planes
     hs: uint256[4] = empty(uint256[4])
-    # those that are made, of every word
-    joined: uint256[4] = empty(uint256[4])
-    made: uint256[4][MAX_SPLIT] = empty(uint256[4][MAX_SPLIT])
     single: bool = False
+    # of halving: how rows share lanes, which fields are theirs, and where what is made goes
+    folded: bool = False
     packed: bool = False
-    passes: uint256 = 0
     field: uint256 = 0
+    nearer: uint256 = 0
+    guard: uint256 = 0
+    below: uint256 = 0
     lows: uint256 = 0
+    means: uint256 = 0
+    evens: uint256 = 0
+    odds: uint256 = 0
     own_lane: uint256 = 0
     aside: uint256 = 0
+    deep: uint256 = 0
+    goes: uint256 = 0
+    touched: uint256 = 0
+    held: bool = False
+    kept: bool = False
+    odd: bool = False
+    alone: bool = False
+    spot: uint256 = 0
+    onto: uint256 = 0
+    nearest: uint256 = 0
+    up_by: uint256 = 0
+    down_by: uint256 = 0
+    next_by: uint256 = 0
+    left_of: uint256 = 0
+    right_of: uint256 = 0
     bits: uint256 = shape.weight_bits
-    three: uint256 = 3 * bits
-    # fields of a chunk
-    f0: uint256 = ~(ALL << bits)
+    nine: uint256 = 9 * bits
+    weight: uint256 = ~(ALL << bits)
+    # rows of a patch in a chunk, which move to thirds of a word, of 85 bits; weights of a row, below 2**24, in each third
+    g0: uint256 = ~(ALL << (3 * bits))
+    g1: uint256 = g0 << (3 * bits)
+    g2: uint256 = g1 << (3 * bits)
+    far1: uint256 = 85 - min(3 * bits, 85)
+    far2: uint256 = 2 * far1
+    f0: uint256 = unsafe_mul(weight, 1 + 2**85 + 2**170)
     f1: uint256 = f0 << bits
     f2: uint256 = f1 << bits
     half: uint256 = 1 << (bits - 1)
@@ -266,8 +295,6 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     runs[last] = convolution_layout._run(widths[last], splits[last])
     lanes[last] = convolution_layout._lane(runs[last])
     tiles[last] = (heights[last] + 7) // BLOCK
-    # behind all planes
-    spare: uint256 = bases[last] + channels[last] * splits[last] * (tiles[last] + 1)
 
     # of a layer
     split: uint256 = 0
@@ -276,11 +303,14 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     tall: uint256 = 0
     ones: uint256 = 0
     sign: uint256 = 0
+    top: uint256 = 0
     low: uint256 = 0
     keep: uint256 = 0
     lift: uint256 = 0
     two: uint256 = 0
     limit: uint256 = 0
+    most: uint256 = 0
+    full: uint256 = 0
     limits: uint256 = 0
     half_lane: uint256 = 0
     apart: uint256 = 0
@@ -288,6 +318,8 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
     up: uint256 = 0
     short: uint256 = 0
     final: bool = False
+    special: bool = False
+    way: uint256 = 0
     waiting: uint256 = 0
     offset: uint256 = 0
     by1: uint256 = 0
@@ -389,7 +421,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
             low = ~(ALL << sign)
             # run + 2 lanes fit a word
             ones = self._every(lane) & ~(ALL << (lane * (run + 2)))
-            outs = 1 + (spare if layer.halve > 0 else bases[number + 1])
+            outs = 1 + bases[number + 1]
             two = 2 * lane
             apart = split * tall
             down = layer.shift + two
@@ -399,12 +431,16 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
             if layer.skip > 0:
                 goal = unsafe_sub(bases[layer.skip - 1] + 1, outs)
             up = two + layer.lift
-            # lanes above the limit, before their shift, reach half a lane with what is added; shifts are below 2**6
+            top = sign + two
             limit = ~(ALL << shape.activation_bits)
+            most = limit & (low >> layer.shift)
+            # one less than the smallest sum above the limit, so that whoever is taken for one is the limit itself; below half a
+            # lane, and shifts are below 2**6
             t = 1 << unsafe_add(layer.shift, shape.activation_bits)
-            lift = unsafe_mul(ones, unsafe_sub(half_lane, min(half_lane, t)))
+            lift = unsafe_mul(ones, unsafe_sub(min(half_lane, t), 1))
+            full = limit if t <= half_lane else 0
             # upper lanes, which are the outputs', come down to where rows lie
-            keep = unsafe_mul(ones, limit & (low >> layer.shift)) >> two
+            keep = ones >> two
             # a row's weights from left to right are the lanes 0 to 2
             by1 = lane - bits
             by2 = 2 * by1
@@ -424,6 +460,34 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
             own_by = t * lane
             left_by = (t + run) * lane
             right_by = (run - t) * lane
+            if layer.halve > 0:
+                u = number + 1
+                own_lane = lanes[u]
+                move = self._move(run // 2, two, splits[u], runs[u], own_lane)
+                deep = tiles[u] + 1
+                aside = splits[u] * deep
+                goes = bases[u] + 1
+                evens = unsafe_mul(self._every(two), ~(ALL << lane))
+                odds = evens << lane
+                # A lane, of here and of there, has room for two rows, and each for a sum of four below 2**(bits + 2): half the
+                # work. Where there is room for four, they move together.
+                packed = True
+                t = shape.activation_bits
+                field = 2 * t
+                folded = lane >= 3 * t + 2 and own_lane >= 4 * t and t > 1
+                nearer = lane - t
+                if not folded:
+                    field = t + 2
+                    if 2 * field > min(lane, own_lane):
+                        packed = False
+                guard = t + 1
+                signs = self._every(lane) << guard
+                lows = unsafe_mul(self._every(own_lane) & ~(ALL << (own_lane * move.to_run)), limit)
+                means = unsafe_mul(self._every(lane), limit)
+                if packed:
+                    signs |= signs << field
+                    means |= means << field
+                below = ~(ALL << guard)
             for group: uint256 in range(groups, bound=MAX_CHANNELS):
                 first_channel = group if layer.depthwise else 0
                 first = group
@@ -455,57 +519,57 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                             pos = unsafe_add(pos, rows.chunk_bytes)
                             if layer.size > 1:
                                 v = extract32(payload, pos, output_type=uint256)
-                                wb[0][0] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                v = v >> three
-                                wb[0][1] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                v = v >> three
-                                wb[0][2] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                v = v >> three
-                                wb[0][3] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                v = v >> three
-                                wb[0][4] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                v = v >> three
-                                wb[0][5] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                t = (v & g0) | ((v & g1) << far1) | ((v & g2) << far2)
+                                t = (t & f0) | ((t & f1) << by1) | ((t & f2) << by2)
+                                wb[0][0] = unsafe_sub(t & THIRD, offset)
+                                wb[0][1] = unsafe_sub((t >> 85) & THIRD, offset)
+                                wb[0][2] = unsafe_sub(t >> 170, offset)
+                                v = v >> nine
+                                t = (v & g0) | ((v & g1) << far1) | ((v & g2) << far2)
+                                t = (t & f0) | ((t & f1) << by1) | ((t & f2) << by2)
+                                wb[0][3] = unsafe_sub(t & THIRD, offset)
+                                wb[0][4] = unsafe_sub((t >> 85) & THIRD, offset)
+                                wb[0][5] = unsafe_sub(t >> 170, offset)
                                 # at most 256 chunks
                                 if unsafe_add(slot << 1, 1) < rows.chunks:
                                     pos = unsafe_add(pos, rows.chunk_bytes)
                                     v = extract32(payload, pos, output_type=uint256)
-                                    wb[1][0] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                    v = v >> three
-                                    wb[1][1] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                    v = v >> three
-                                    wb[1][2] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                    v = v >> three
-                                    wb[1][3] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                    v = v >> three
-                                    wb[1][4] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
-                                    v = v >> three
-                                    wb[1][5] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)
+                                    t = (v & g0) | ((v & g1) << far1) | ((v & g2) << far2)
+                                    t = (t & f0) | ((t & f1) << by1) | ((t & f2) << by2)
+                                    wb[1][0] = unsafe_sub(t & THIRD, offset)
+                                    wb[1][1] = unsafe_sub((t >> 85) & THIRD, offset)
+                                    wb[1][2] = unsafe_sub(t >> 170, offset)
+                                    v = v >> nine
+                                    t = (v & g0) | ((v & g1) << far1) | ((v & g2) << far2)
+                                    t = (t & f0) | ((t & f1) << by1) | ((t & f2) << by2)
+                                    wb[1][3] = unsafe_sub(t & THIRD, offset)
+                                    wb[1][4] = unsafe_sub((t >> 85) & THIRD, offset)
+                                    wb[1][5] = unsafe_sub(t >> 170, offset)
                             else:
                                 v = extract32(payload, pos, output_type=uint256)
-                                wb[0][0] = unsafe_sub(v & f0, offset) << two
+                                wb[0][0] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[0][1] = unsafe_sub(v & f0, offset) << two
+                                wb[0][1] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[0][2] = unsafe_sub(v & f0, offset) << two
+                                wb[0][2] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[0][3] = unsafe_sub(v & f0, offset) << two
+                                wb[0][3] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[0][4] = unsafe_sub(v & f0, offset) << two
+                                wb[0][4] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[0][5] = unsafe_sub(v & f0, offset) << two
+                                wb[0][5] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[1][0] = unsafe_sub(v & f0, offset) << two
+                                wb[1][0] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[1][1] = unsafe_sub(v & f0, offset) << two
+                                wb[1][1] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[1][2] = unsafe_sub(v & f0, offset) << two
+                                wb[1][2] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[1][3] = unsafe_sub(v & f0, offset) << two
+                                wb[1][3] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[1][4] = unsafe_sub(v & f0, offset) << two
+                                wb[1][4] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
-                                wb[1][5] = unsafe_sub(v & f0, offset) << two
+                                wb[1][5] = unsafe_sub(v & weight, offset) << two
                                 v = v >> bits
                             kernels[u] = wb
                             u = unsafe_add(u, 1)
@@ -515,6 +579,24 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                         t = unsafe_mul(unsafe_add(q, 1), run)
                         t = unsafe_mul(unsafe_sub(t, min(t, wide)), lane)
                         limits = keep >> t << t
+                        if layer.halve > 0:
+                            # Pixels of this word, at most 32 all in all, go to one word or two of those that are made: how far
+                            # its last pixel is from theirs.
+                            touched = 0 if q == 0 else unsafe_add(onto, 1 if alone else 2)
+                            onto = unsafe_mul(q, move.run) // move.to_run
+                            t = unsafe_mul(unsafe_add(q, 1), move.run)
+                            alone = True
+                            nearest = unsafe_mul(unsafe_add(onto, 1), move.to_run)
+                            up_by = 0
+                            down_by = 0
+                            if t > nearest:
+                                down_by = unsafe_mul(unsafe_sub(t, nearest), own_lane)
+                                nearest = unsafe_add(nearest, move.to_run)
+                                # or the row ends before this word does
+                                alone = unsafe_add(onto, 1) == move.to_words
+                            next_by = unsafe_mul(unsafe_sub(nearest, t), own_lane)
+                            if down_by == 0:
+                                up_by = next_by
                         for tile: uint256 in range(tiles[number], bound=MAX_TILES):
                             # rows that there are not
                             t = unsafe_add(unsafe_mul(8, tile), 8)
@@ -523,6 +605,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                 # below 2**10
                                 here = min(rows.step, unsafe_sub(rows.count, unsafe_mul(rows.step, slot)))
                                 final = unsafe_add(slot, 1) == rows.slots
+                                special = layer.skip > 0 or short > 0 or layer.halve > 0
                                 waiting = 0 if slot == 0 else MAX_WAITING
                                 # small numbers all: a patch is a channel, but four of 5 x 5 are
                                 t = slot if layer.size == 5 else unsafe_mul(rows.step, slot)
@@ -532,7 +615,9 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                     for i: uint256 in range(here, bound=12):
                                         xp[i] = acts[at]
                                         at = unsafe_add(at, apart)
+                                    way = 0
                                 else:
+                                    way = min(here, 4)
                                     for i: uint256 in range(here if layer.size == 3 else 2, bound=4):
                                         xb = acts[at]
                                         xr[0] = acts[unsafe_sub(at, 1)][7] << own_by
@@ -621,42 +706,47 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                 # where the first output's tile goes
                                 at = unsafe_mul(unsafe_add(unsafe_mul(first, split), q), tall)
                                 at = unsafe_add(unsafe_add(at, tile), outs)
+                                if layer.halve > 0:
+                                    # the same of what is made, and whether it holds something already
+                                    place = unsafe_add(unsafe_mul(first, move.to_words), onto)
+                                    place = unsafe_add(unsafe_add(unsafe_mul(place, deep), goes), tile >> 1)
+                                    odd = tile & 1 == 1
+                                    held = odd or onto < touched
                                 for o: uint256 in range(some, bound=MAX_KERNELS):
                                     wb = kernels[unsafe_add(unsafe_mul(o, rows.slots), slot)]
                                     # Words are numbers modulo 2**256, and so are their sums. Of a model that `validate`
                                     # accepts every |sum| of a lane is below half of it, 2**(lane - 1), and with half a
                                     # lane in the bias none is below 0: no lane touches the next one.
                                     ts = sums[unsafe_add(o, waiting)]
-                                    if layer.size > 1:
-                                        if here == 1:
-                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
-                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
-                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
-                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])))
-                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])))
-                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
-                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
-                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
-                                        elif here < 4:
-                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])), unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][5]), unsafe_mul(xs[2][0], wb[1][0])), unsafe_add(unsafe_mul(xs[2][1], wb[1][1]), unsafe_mul(xs[2][2], wb[1][2])))))
-                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])), unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][5]), unsafe_mul(xs[2][1], wb[1][0])), unsafe_add(unsafe_mul(xs[2][2], wb[1][1]), unsafe_mul(xs[2][3], wb[1][2])))))
-                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])), unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][5]), unsafe_mul(xs[2][2], wb[1][0])), unsafe_add(unsafe_mul(xs[2][3], wb[1][1]), unsafe_mul(xs[2][4], wb[1][2])))))
-                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])), unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][5]), unsafe_mul(xs[2][3], wb[1][0])), unsafe_add(unsafe_mul(xs[2][4], wb[1][1]), unsafe_mul(xs[2][5], wb[1][2])))))
-                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])), unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][6], wb[0][5]), unsafe_mul(xs[2][4], wb[1][0])), unsafe_add(unsafe_mul(xs[2][5], wb[1][1]), unsafe_mul(xs[2][6], wb[1][2])))))
-                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])), unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][7], wb[0][5]), unsafe_mul(xs[2][5], wb[1][0])), unsafe_add(unsafe_mul(xs[2][6], wb[1][1]), unsafe_mul(xs[2][7], wb[1][2])))))
-                                            ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])), unsafe_add(unsafe_mul(xs[1][6], wb[0][3]), unsafe_mul(xs[1][7], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][8], wb[0][5]), unsafe_mul(xs[2][6], wb[1][0])), unsafe_add(unsafe_mul(xs[2][7], wb[1][1]), unsafe_mul(xs[2][8], wb[1][2])))))
-                                            ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])), unsafe_add(unsafe_mul(xs[1][7], wb[0][3]), unsafe_mul(xs[1][8], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][9], wb[0][5]), unsafe_mul(xs[2][7], wb[1][0])), unsafe_add(unsafe_mul(xs[2][8], wb[1][1]), unsafe_mul(xs[2][9], wb[1][2])))))
-                                        else:
-                                            ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4])), unsafe_mul(xs[1][2], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][0], wb[1][0]), unsafe_mul(xs[2][1], wb[1][1])), unsafe_mul(xs[2][2], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][0], wb[1][3]), unsafe_mul(xs[3][1], wb[1][4])), unsafe_mul(xs[3][2], wb[1][5])))))
-                                            ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4])), unsafe_mul(xs[1][3], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][1], wb[1][0]), unsafe_mul(xs[2][2], wb[1][1])), unsafe_mul(xs[2][3], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][1], wb[1][3]), unsafe_mul(xs[3][2], wb[1][4])), unsafe_mul(xs[3][3], wb[1][5])))))
-                                            ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4])), unsafe_mul(xs[1][4], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][2], wb[1][0]), unsafe_mul(xs[2][3], wb[1][1])), unsafe_mul(xs[2][4], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][2], wb[1][3]), unsafe_mul(xs[3][3], wb[1][4])), unsafe_mul(xs[3][4], wb[1][5])))))
-                                            ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4])), unsafe_mul(xs[1][5], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][3], wb[1][0]), unsafe_mul(xs[2][4], wb[1][1])), unsafe_mul(xs[2][5], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][3], wb[1][3]), unsafe_mul(xs[3][4], wb[1][4])), unsafe_mul(xs[3][5], wb[1][5])))))
-                                            ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4])), unsafe_mul(xs[1][6], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][4], wb[1][0]), unsafe_mul(xs[2][5], wb[1][1])), unsafe_mul(xs[2][6], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][4], wb[1][3]), unsafe_mul(xs[3][5], wb[1][4])), unsafe_mul(xs[3][6], wb[1][5])))))
-                                            ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4])), unsafe_mul(xs[1][7], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][5], wb[1][0]), unsafe_mul(xs[2][6], wb[1][1])), unsafe_mul(xs[2][7], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][5], wb[1][3]), unsafe_mul(xs[3][6], wb[1][4])), unsafe_mul(xs[3][7], wb[1][5])))))
+                                    if way > 3:
+                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4])), unsafe_mul(xs[1][2], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][0], wb[1][0]), unsafe_mul(xs[2][1], wb[1][1])), unsafe_mul(xs[2][2], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][0], wb[1][3]), unsafe_mul(xs[3][1], wb[1][4])), unsafe_mul(xs[3][2], wb[1][5])))))
+                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4])), unsafe_mul(xs[1][3], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][1], wb[1][0]), unsafe_mul(xs[2][2], wb[1][1])), unsafe_mul(xs[2][3], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][1], wb[1][3]), unsafe_mul(xs[3][2], wb[1][4])), unsafe_mul(xs[3][3], wb[1][5])))))
+                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4])), unsafe_mul(xs[1][4], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][2], wb[1][0]), unsafe_mul(xs[2][3], wb[1][1])), unsafe_mul(xs[2][4], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][2], wb[1][3]), unsafe_mul(xs[3][3], wb[1][4])), unsafe_mul(xs[3][4], wb[1][5])))))
+                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4])), unsafe_mul(xs[1][5], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][3], wb[1][0]), unsafe_mul(xs[2][4], wb[1][1])), unsafe_mul(xs[2][5], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][3], wb[1][3]), unsafe_mul(xs[3][4], wb[1][4])), unsafe_mul(xs[3][5], wb[1][5])))))
+                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4])), unsafe_mul(xs[1][6], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][4], wb[1][0]), unsafe_mul(xs[2][5], wb[1][1])), unsafe_mul(xs[2][6], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][4], wb[1][3]), unsafe_mul(xs[3][5], wb[1][4])), unsafe_mul(xs[3][6], wb[1][5])))))
+                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4])), unsafe_mul(xs[1][7], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][5], wb[1][0]), unsafe_mul(xs[2][6], wb[1][1])), unsafe_mul(xs[2][7], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][5], wb[1][3]), unsafe_mul(xs[3][6], wb[1][4])), unsafe_mul(xs[3][7], wb[1][5])))))
+                                        if short < 2:
                                             ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][6], wb[0][3]), unsafe_mul(xs[1][7], wb[0][4])), unsafe_mul(xs[1][8], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][6], wb[1][0]), unsafe_mul(xs[2][7], wb[1][1])), unsafe_mul(xs[2][8], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][6], wb[1][3]), unsafe_mul(xs[3][7], wb[1][4])), unsafe_mul(xs[3][8], wb[1][5])))))
                                             ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])), unsafe_add(unsafe_add(unsafe_mul(xs[1][7], wb[0][3]), unsafe_mul(xs[1][8], wb[0][4])), unsafe_mul(xs[1][9], wb[0][5]))), unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[2][7], wb[1][0]), unsafe_mul(xs[2][8], wb[1][1])), unsafe_mul(xs[2][9], wb[1][2])), unsafe_add(unsafe_add(unsafe_mul(xs[3][7], wb[1][3]), unsafe_mul(xs[3][8], wb[1][4])), unsafe_mul(xs[3][9], wb[1][5])))))
+                                    elif way > 1:
+                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])), unsafe_add(unsafe_mul(xs[1][0], wb[0][3]), unsafe_mul(xs[1][1], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][2], wb[0][5]), unsafe_mul(xs[2][0], wb[1][0])), unsafe_add(unsafe_mul(xs[2][1], wb[1][1]), unsafe_mul(xs[2][2], wb[1][2])))))
+                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])), unsafe_add(unsafe_mul(xs[1][1], wb[0][3]), unsafe_mul(xs[1][2], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][3], wb[0][5]), unsafe_mul(xs[2][1], wb[1][0])), unsafe_add(unsafe_mul(xs[2][2], wb[1][1]), unsafe_mul(xs[2][3], wb[1][2])))))
+                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])), unsafe_add(unsafe_mul(xs[1][2], wb[0][3]), unsafe_mul(xs[1][3], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][4], wb[0][5]), unsafe_mul(xs[2][2], wb[1][0])), unsafe_add(unsafe_mul(xs[2][3], wb[1][1]), unsafe_mul(xs[2][4], wb[1][2])))))
+                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])), unsafe_add(unsafe_mul(xs[1][3], wb[0][3]), unsafe_mul(xs[1][4], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][5], wb[0][5]), unsafe_mul(xs[2][3], wb[1][0])), unsafe_add(unsafe_mul(xs[2][4], wb[1][1]), unsafe_mul(xs[2][5], wb[1][2])))))
+                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])), unsafe_add(unsafe_mul(xs[1][4], wb[0][3]), unsafe_mul(xs[1][5], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][6], wb[0][5]), unsafe_mul(xs[2][4], wb[1][0])), unsafe_add(unsafe_mul(xs[2][5], wb[1][1]), unsafe_mul(xs[2][6], wb[1][2])))))
+                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])), unsafe_add(unsafe_mul(xs[1][5], wb[0][3]), unsafe_mul(xs[1][6], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][7], wb[0][5]), unsafe_mul(xs[2][5], wb[1][0])), unsafe_add(unsafe_mul(xs[2][6], wb[1][1]), unsafe_mul(xs[2][7], wb[1][2])))))
+                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])), unsafe_add(unsafe_mul(xs[1][6], wb[0][3]), unsafe_mul(xs[1][7], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][8], wb[0][5]), unsafe_mul(xs[2][6], wb[1][0])), unsafe_add(unsafe_mul(xs[2][7], wb[1][1]), unsafe_mul(xs[2][8], wb[1][2])))))
+                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])), unsafe_add(unsafe_mul(xs[1][7], wb[0][3]), unsafe_mul(xs[1][8], wb[0][4]))), unsafe_add(unsafe_add(unsafe_mul(xs[1][9], wb[0][5]), unsafe_mul(xs[2][7], wb[1][0])), unsafe_add(unsafe_mul(xs[2][8], wb[1][1]), unsafe_mul(xs[2][9], wb[1][2])))))
+                                    elif way > 0:
+                                        ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xs[0][0], wb[0][0]), unsafe_mul(xs[0][1], wb[0][1])), unsafe_mul(xs[0][2], wb[0][2])))
+                                        ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xs[0][1], wb[0][0]), unsafe_mul(xs[0][2], wb[0][1])), unsafe_mul(xs[0][3], wb[0][2])))
+                                        ts[2] = unsafe_add(ts[2], unsafe_add(unsafe_add(unsafe_mul(xs[0][2], wb[0][0]), unsafe_mul(xs[0][3], wb[0][1])), unsafe_mul(xs[0][4], wb[0][2])))
+                                        ts[3] = unsafe_add(ts[3], unsafe_add(unsafe_add(unsafe_mul(xs[0][3], wb[0][0]), unsafe_mul(xs[0][4], wb[0][1])), unsafe_mul(xs[0][5], wb[0][2])))
+                                        ts[4] = unsafe_add(ts[4], unsafe_add(unsafe_add(unsafe_mul(xs[0][4], wb[0][0]), unsafe_mul(xs[0][5], wb[0][1])), unsafe_mul(xs[0][6], wb[0][2])))
+                                        ts[5] = unsafe_add(ts[5], unsafe_add(unsafe_add(unsafe_mul(xs[0][5], wb[0][0]), unsafe_mul(xs[0][6], wb[0][1])), unsafe_mul(xs[0][7], wb[0][2])))
+                                        ts[6] = unsafe_add(ts[6], unsafe_add(unsafe_add(unsafe_mul(xs[0][6], wb[0][0]), unsafe_mul(xs[0][7], wb[0][1])), unsafe_mul(xs[0][8], wb[0][2])))
+                                        ts[7] = unsafe_add(ts[7], unsafe_add(unsafe_add(unsafe_mul(xs[0][7], wb[0][0]), unsafe_mul(xs[0][8], wb[0][1])), unsafe_mul(xs[0][9], wb[0][2])))
                                     else:
-                                        # 12 products at most, in the same lanes
                                         if here > 0:
                                             ts[0] = unsafe_add(ts[0], unsafe_add(unsafe_add(unsafe_mul(xp[0][0], wb[0][0]), unsafe_mul(xp[1][0], wb[0][1])), unsafe_add(unsafe_mul(xp[2][0], wb[0][2]), unsafe_mul(xp[3][0], wb[0][3]))))
                                             ts[1] = unsafe_add(ts[1], unsafe_add(unsafe_add(unsafe_mul(xp[0][1], wb[0][0]), unsafe_mul(xp[1][1], wb[0][1])), unsafe_add(unsafe_mul(xp[2][1], wb[0][2]), unsafe_mul(xp[3][1], wb[0][3]))))
@@ -688,185 +778,139 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                                         sums[unsafe_add(o, MAX_WAITING)] = ts
                                         continue
                                     # ── activations ──
-                                    if layer.skip > 0:
-                                        xb = acts[unsafe_add(at, goal)]
-                                        ts[0] = unsafe_add(ts[0], xb[0] << up)
-                                        ts[1] = unsafe_add(ts[1], xb[1] << up)
-                                        ts[2] = unsafe_add(ts[2], xb[2] << up)
-                                        ts[3] = unsafe_add(ts[3], xb[3] << up)
-                                        ts[4] = unsafe_add(ts[4], xb[4] << up)
-                                        ts[5] = unsafe_add(ts[5], xb[5] << up)
-                                        ts[6] = unsafe_add(ts[6], xb[6] << up)
-                                        ts[7] = unsafe_add(ts[7], xb[7] << up)
-                                    # lanes without their sign are below 2**(lane - 1), and less than half a lane is
-                                    # added
-                                    v = ts[0] & unsafe_mul((ts[0] >> sign) & ones, low)
-                                    ts[0] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    v = ts[1] & unsafe_mul((ts[1] >> sign) & ones, low)
-                                    ts[1] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    v = ts[2] & unsafe_mul((ts[2] >> sign) & ones, low)
-                                    ts[2] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    v = ts[3] & unsafe_mul((ts[3] >> sign) & ones, low)
-                                    ts[3] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    v = ts[4] & unsafe_mul((ts[4] >> sign) & ones, low)
-                                    ts[4] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    v = ts[5] & unsafe_mul((ts[5] >> sign) & ones, low)
-                                    ts[5] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    v = ts[6] & unsafe_mul((ts[6] >> sign) & ones, low)
-                                    ts[6] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    v = ts[7] & unsafe_mul((ts[7] >> sign) & ones, low)
-                                    ts[7] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits
-                                    if short > 0:
-                                        ts[7] = 0
-                                        if short > 1:
-                                            ts[6] = 0
-                                        if short > 2:
-                                            ts[5] = 0
-                                        if short > 3:
-                                            ts[4] = 0
-                                        if short > 4:
-                                            ts[3] = 0
-                                        if short > 5:
-                                            ts[2] = 0
-                                        if short > 6:
-                                            ts[1] = 0
+                                    # blocks have numbers below 2**12, but for what wraps
+                                    if special:
+                                        if layer.skip > 0:
+                                            xb = acts[unsafe_add(at, goal)]
+                                            ts[0] = unsafe_add(ts[0], xb[0] << up)
+                                            ts[1] = unsafe_add(ts[1], xb[1] << up)
+                                            ts[2] = unsafe_add(ts[2], xb[2] << up)
+                                            ts[3] = unsafe_add(ts[3], xb[3] << up)
+                                            ts[4] = unsafe_add(ts[4], xb[4] << up)
+                                            ts[5] = unsafe_add(ts[5], xb[5] << up)
+                                            ts[6] = unsafe_add(ts[6], xb[6] << up)
+                                            ts[7] = unsafe_add(ts[7], xb[7] << up)
+                                    # A lane whose sum is below 0 may borrow 1 from the one above, which then may miss one sum
+                                    # more: the smallest above the limit is met nevertheless.
+                                    ts[0] = ((ts[0] >> down) | unsafe_mul((unsafe_sub(ts[0], lift) >> top) & limits, full)) & unsafe_mul((ts[0] >> top) & limits, most)
+                                    ts[1] = ((ts[1] >> down) | unsafe_mul((unsafe_sub(ts[1], lift) >> top) & limits, full)) & unsafe_mul((ts[1] >> top) & limits, most)
+                                    ts[2] = ((ts[2] >> down) | unsafe_mul((unsafe_sub(ts[2], lift) >> top) & limits, full)) & unsafe_mul((ts[2] >> top) & limits, most)
+                                    ts[3] = ((ts[3] >> down) | unsafe_mul((unsafe_sub(ts[3], lift) >> top) & limits, full)) & unsafe_mul((ts[3] >> top) & limits, most)
+                                    ts[4] = ((ts[4] >> down) | unsafe_mul((unsafe_sub(ts[4], lift) >> top) & limits, full)) & unsafe_mul((ts[4] >> top) & limits, most)
+                                    ts[5] = ((ts[5] >> down) | unsafe_mul((unsafe_sub(ts[5], lift) >> top) & limits, full)) & unsafe_mul((ts[5] >> top) & limits, most)
+                                    ts[6] = ((ts[6] >> down) | unsafe_mul((unsafe_sub(ts[6], lift) >> top) & limits, full)) & unsafe_mul((ts[6] >> top) & limits, most)
+                                    ts[7] = ((ts[7] >> down) | unsafe_mul((unsafe_sub(ts[7], lift) >> top) & limits, full)) & unsafe_mul((ts[7] >> top) & limits, most)
+                                    if special:
+                                        if short > 0:
+                                            ts[7] = 0
+                                            if short > 1:
+                                                ts[6] = 0
+                                            if short > 2:
+                                                ts[5] = 0
+                                            if short > 3:
+                                                ts[4] = 0
+                                            if short > 4:
+                                                ts[3] = 0
+                                            if short > 5:
+                                                ts[2] = 0
+                                            if short > 6:
+                                                ts[1] = 0
+                                        if layer.halve > 0:
+                                            # fields have room for a sum of four, and one bit above a number: nothing overflows
+                                            for part: uint256 in range(2):
+                                                if packed:
+                                                    ts[0] |= ts[4] << field
+                                                    ts[1] |= ts[5] << field
+                                                    ts[2] |= ts[6] << field
+                                                    ts[3] |= ts[7] << field
+                                                elif part > 0:
+                                                    ts[0] = ts[4]
+                                                    ts[1] = ts[5]
+                                                    ts[2] = ts[6]
+                                                    ts[3] = ts[7]
+                                                if layer.halve == 2:
+                                                    v = unsafe_sub(ts[0] | signs, ts[1])
+                                                    ts[0] = unsafe_add(ts[1], v & unsafe_mul((v & signs) >> guard, below))
+                                                    v = unsafe_sub(ts[2] | signs, ts[3])
+                                                    ts[2] = unsafe_add(ts[3], v & unsafe_mul((v & signs) >> guard, below))
+                                                    bias = (ts[0] & evens) | ((ts[2] & evens) << lane)
+                                                    t = ((ts[0] >> lane) & evens) | (ts[2] & odds)
+                                                    v = unsafe_sub(t | signs, bias)
+                                                    t = unsafe_add(bias, v & unsafe_mul((v & signs) >> guard, below))
+                                                elif layer.halve == 3:
+                                                    ts[0] = unsafe_add(ts[0], ts[1])
+                                                    ts[2] = unsafe_add(ts[2], ts[3])
+                                                    bias = (ts[0] & evens) | ((ts[2] & evens) << lane)
+                                                    t = ((ts[0] >> lane) & evens) | (ts[2] & odds)
+                                                    t = (unsafe_add(t, bias) >> 2) & means
+                                                else:
+                                                    t = ((ts[0] >> lane) & evens) | (ts[2] & odds)
+                                                if folded:
+                                                    v = (t & evens) | ((t & odds) >> nearer)
+                                                    v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
+                                                    v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                                                    v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                                                    hs[0] = v
+                                                    hs[1] = v >> shape.activation_bits
+                                                    hs[2] = v >> field
+                                                    hs[3] = hs[1] >> field
+                                                    break
+                                                for n: uint256 in range(2):
+                                                    v = t & evens
+                                                    t = t >> lane
+                                                    v = (v & move.stays1) | ((v & move.moves1) >> move.by1)
+                                                    v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
+                                                    v = (v & move.stays4) | ((v & move.moves4) >> move.by4)
+                                                    hs[unsafe_add(n, unsafe_add(part, part))] = v
+                                                    if packed:
+                                                        hs[unsafe_add(n, 2)] = v >> field
+                                                if packed:
+                                                    break
+                                            kept = held
+                                            spot = place
+                                            # numbers of blocks are below 2**12
+                                            left_of = up_by
+                                            right_of = down_by
+                                            for i: uint256 in range(2):
+                                                if kept:
+                                                    xb = acts[spot]
+                                                else:
+                                                    xb = empty(uint256[8])
+                                                if odd:
+                                                    xb[4] |= ((hs[0] << left_of) >> right_of) & lows
+                                                    xb[5] |= ((hs[1] << left_of) >> right_of) & lows
+                                                    xb[6] |= ((hs[2] << left_of) >> right_of) & lows
+                                                    xb[7] |= ((hs[3] << left_of) >> right_of) & lows
+                                                else:
+                                                    xb[0] |= ((hs[0] << left_of) >> right_of) & lows
+                                                    xb[1] |= ((hs[1] << left_of) >> right_of) & lows
+                                                    xb[2] |= ((hs[2] << left_of) >> right_of) & lows
+                                                    xb[3] |= ((hs[3] << left_of) >> right_of) & lows
+                                                acts[spot] = xb
+                                                if alone:
+                                                    break
+                                                kept = odd
+                                                left_of = next_by
+                                                right_of = 0
+                                                spot = unsafe_add(spot, deep)
+                                            place = unsafe_add(place, aside)
+                                            at = unsafe_add(at, apart)
+                                            continue
                                     acts[at] = ts
                                     at = unsafe_add(at, apart)
                     first = unsafe_add(first, together)
             body += layer.outputs * (4 + rows.row_bytes)
 
-            # ── halving ──
-            if layer.halve > 0:
-                u = number + 1
-                move = self._move(run // 2, two, splits[u], runs[u], lanes[u])
-                # to the word beside, in blocks
-                beside = tall
-                single = move.to_words == 1
-                own_lane = lanes[u]
-                tall = tiles[u] + 1
-                aside = splits[u] * tall
-                # a lane, of here and of there, has room for two rows, and in each for a sum of four: half the work;
-                # pixels are below 256, lanes have 14 bits and more
-                field = min(lane, own_lane) // 2
-                packed = field > shape.activation_bits + 1
-                passes = 1
-                if not packed:
-                    field = lane
-                    passes = 2
-                sign = field - 1
-                low = ~(ALL << sign)
-                signs = self._every(lane) << sign
-                # every other lane
-                ones = unsafe_mul(self._every(two) & ~(ALL << (lane * run)), limit)
-                if packed:
-                    signs |= signs << field
-                    ones |= ones << field
-                    lows = unsafe_mul(self._every(own_lane), limit)
-                at = outs
-                place = bases[u] + 1
-                for c: uint256 in range(layer.outputs, bound=MAX_CHANNELS):
-                    for tile: uint256 in range(tiles[number], bound=MAX_TILES):
-                        pos = unsafe_add(at, tile)
-                        made = empty(uint256[4][MAX_SPLIT])
-                        here = 0
-                        for q: uint256 in range(split, bound=MAX_SPLIT):
-                            xb = acts[pos]
-                            pos = unsafe_add(pos, beside)
-                            if packed:
-                                ts[0] = xb[0] | (xb[4] << field)
-                                ts[1] = xb[1] | (xb[5] << field)
-                                ts[2] = xb[2] | (xb[6] << field)
-                                ts[3] = xb[3] | (xb[7] << field)
-                            else:
-                                ts[0] = xb[4]
-                                ts[1] = xb[5]
-                                ts[2] = xb[6]
-                                ts[3] = xb[7]
-                            for part: uint256 in range(passes, bound=2):
-                                if part > 0:
-                                    ts[0] = xb[0]
-                                    ts[1] = xb[1]
-                                    ts[2] = xb[2]
-                                    ts[3] = xb[3]
-                                    hs[2] = hs[0]
-                                    hs[3] = hs[1]
-                                # a sum of four is below half a lane, or 2**field where two share it
-                                if layer.halve == 2:
-                                    v = unsafe_sub(ts[0] | signs, ts[1])
-                                    t = unsafe_add(ts[1], v & unsafe_mul((v & signs) >> sign, low))
-                                    bias = (t >> lane) & ones
-                                    v = unsafe_sub((t & ones) | signs, bias)
-                                    hs[0] = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
-                                    v = unsafe_sub(ts[2] | signs, ts[3])
-                                    t = unsafe_add(ts[3], v & unsafe_mul((v & signs) >> sign, low))
-                                    bias = (t >> lane) & ones
-                                    v = unsafe_sub((t & ones) | signs, bias)
-                                    hs[1] = unsafe_add(bias, v & unsafe_mul((v & signs) >> sign, low))
-                                elif layer.halve == 1:
-                                    hs[0] = (ts[0] >> lane) & ones
-                                    hs[1] = (ts[2] >> lane) & ones
-                                else:
-                                    t = unsafe_add(ts[0], ts[1])
-                                    hs[0] = (unsafe_add(t, t >> lane) >> 2) & ones
-                                    t = unsafe_add(ts[2], ts[3])
-                                    hs[1] = (unsafe_add(t, t >> lane) >> 2) & ones
-                                v = (hs[0] & move.stays1) | ((hs[0] & move.moves1) >> move.by1)
-                                v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
-                                hs[0] = (v & move.stays4) | ((v & move.moves4) >> move.by4)
-                                v = (hs[1] & move.stays1) | ((hs[1] & move.moves1) >> move.by1)
-                                v = (v & move.stays2) | ((v & move.moves2) >> move.by2)
-                                hs[1] = (v & move.stays4) | ((v & move.moves4) >> move.by4)
-                            if packed:
-                                hs[2] = (hs[0] >> field) & lows
-                                hs[3] = (hs[1] >> field) & lows
-                                hs[0] &= lows
-                                hs[1] &= lows
-                            # the last pixels of this word and of those that are made: at most 4 * 16 of 32 bits;
-                            # numbers of blocks are below 1,025 and the one that follows
-                            here = unsafe_add(here, move.run)
-                            if single:
-                                t = min(move.to_run, here)
-                                own_by = unsafe_mul(unsafe_sub(move.to_run, t), own_lane)
-                                left_by = unsafe_mul(unsafe_sub(here, t), own_lane)
-                                made[0][0] |= ((hs[0] << own_by) >> left_by)
-                                made[0][1] |= ((hs[1] << own_by) >> left_by)
-                                made[0][2] |= ((hs[2] << own_by) >> left_by)
-                                made[0][3] |= ((hs[3] << own_by) >> left_by)
-                                continue
-                            bias = 0
-                            for i: uint256 in range(move.to_words, bound=MAX_SPLIT):
-                                bias = unsafe_add(bias, move.to_run)
-                                t = min(bias, here)
-                                own_by = unsafe_mul(unsafe_sub(bias, t), own_lane)
-                                left_by = unsafe_mul(unsafe_sub(here, t), own_lane)
-                                joined = made[i]
-                                joined[0] |= ((hs[0] << own_by) >> left_by) & move.keep
-                                joined[1] |= ((hs[1] << own_by) >> left_by) & move.keep
-                                joined[2] |= ((hs[2] << own_by) >> left_by) & move.keep
-                                joined[3] |= ((hs[3] << own_by) >> left_by) & move.keep
-                                made[i] = joined
-                        base = unsafe_add(place, tile >> 1)
-                        for i: uint256 in range(move.to_words, bound=MAX_SPLIT):
-                            xb = acts[base]
-                            hs = made[i]
-                            if tile & 1 == 0:
-                                xb[0] = hs[0]
-                                xb[1] = hs[1]
-                                xb[2] = hs[2]
-                                xb[3] = hs[3]
-                            else:
-                                xb[4] = hs[0]
-                                xb[5] = hs[1]
-                                xb[6] = hs[2]
-                                xb[7] = hs[3]
-                            acts[base] = xb
-                            base = unsafe_add(base, tall)
-                    at = unsafe_add(at, apart)
-                    place = unsafe_add(place, aside)
-
         # ── the head: words of 8 pixels in lanes of 32 bits ──
         move = self._move(runs[last], lanes[last], parts, 8, 32)
         apart = splits[last] * (tiles[last] + 1)
+        high = heights[last]
+        # four rows move together, where a lane has room for them and a word has no pixels of two
+        t = shape.activation_bits
+        up = 2 * t
+        down = 3 * t
+        packed = 4 * t <= min(lanes[last], 32) and splits[last] == 1
+        limit = ONES * ~(ALL << t)
         for i: uint256 in range(parts, bound=MAX_SPLIT):
             single = True
             for q: uint256 in range(splits[last], bound=MAX_SPLIT):
@@ -882,7 +926,31 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                 for c: uint256 in range(channels[last], bound=MAX_CHANNELS):
                     for tile: uint256 in range(tiles[last], bound=MAX_TILES):
                         xb = acts[base + tile]
-                        for r: uint256 in range(min(8, heights[last] - 8 * tile), bound=8):
+                        if packed:
+                            # at most 1024 words, and three rows that there are not: the next channel's
+                            u = unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(c, high), 8 * tile), parts), i)
+                            for half_tile: uint256 in range(2):
+                                v = xb[0] | (xb[1] << shape.activation_bits) | (xb[2] << up) | (xb[3] << down)
+                                v = ((v << own_by) >> left_by) & move.keep
+                                v = (v & move.stays4) | ((v << move.by4) & move.moves4)
+                                v = (v & move.stays2) | ((v << move.by2) & move.moves2)
+                                v = (v & move.stays1) | ((v << move.by1) & move.moves1)
+                                sums[u >> 3][u & 7] = v & limit
+                                u = unsafe_add(u, parts)
+                                sums[u >> 3][u & 7] = (v >> shape.activation_bits) & limit
+                                u = unsafe_add(u, parts)
+                                sums[u >> 3][u & 7] = (v >> up) & limit
+                                u = unsafe_add(u, parts)
+                                sums[u >> 3][u & 7] = (v >> down) & limit
+                                u = unsafe_add(u, parts)
+                                if unsafe_add(unsafe_mul(8, tile), 4) >= high:
+                                    break
+                                xb[0] = xb[4]
+                                xb[1] = xb[5]
+                                xb[2] = xb[6]
+                                xb[3] = xb[7]
+                            continue
+                        for r: uint256 in range(min(8, high - 8 * tile), bound=8):
                             v = ((xb[r] << own_by) >> left_by) & move.keep
                             v = (v & move.stays4) | ((v << move.by4) & move.moves4)
                             v = (v & move.stays2) | ((v << move.by2) & move.moves2)
@@ -894,7 +962,7 @@ def predict(payload: Bytes[MAX_BYTES], model_bytes: uint256, mask: uint256) -> D
                             u = unsafe_add(u, parts)
                     base += apart
                 single = False
-        fields = ONES * f0
+        fields = ONES * weight
         t = 32 // bits
         here = (terms + t - 1) // t
         pos = body + 4 * shape.classes

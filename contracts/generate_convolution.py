@@ -4,7 +4,6 @@ Like `generate.py`, whose template lines `# <NAME>` it shares. What both contrac
 the packed planes, is in the templates `convolution_*`.
 """
 
-from itertools import pairwise
 from pathlib import Path
 
 from contracts.generate import Lines, fill, indented, sum_of
@@ -20,8 +19,8 @@ TILE = 8
 PATCH = 3
 """Rows of a patch of a kernel; a tile of them sees so many rows more."""
 SEEN = TILE + PATCH - 1
-PATCHES = {"if here == 1": (0,), "elif here < 4": (0, 1, 2), "else": (0, 1, 2, 3)}
-"""Patches of a slot that are added together, and when."""
+PATCHES = {3: (0, 1, 2, 3), 1: (0, 1, 2), 0: (0,)}
+"""Patches of a slot that are added together, if there are more than so many."""
 POINTS = ((0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11))
 """Channels of a slot of kernels of one weight that are asked about together."""
 
@@ -42,16 +41,19 @@ def added(sums: str, row: int) -> str:
     return f"ts[{row}] = unsafe_add(ts[{row}], {sums})"
 
 
-def patch_ladder() -> Lines:
-    """The sums of a tile, of one, three or four patches. Weights of patches that there are not are zero."""
+def ladder() -> Lines:
+    """The sums of a tile, of one, three or four patches, or of points; weights of patches that there are not are 0."""
     lines: Lines = []
-    for when, patches in PATCHES.items():
-        lines += [f"{when}:", *(f"    {added(patch_sums(patches, row), row)}" for row in range(TILE))]
-    return lines
+    for more, patches in PATCHES.items():
+        lines += [f"{'el' if lines else ''}if way > {more}:"]
+        sums = [added(patch_sums(patches, row), row) for row in range(TILE)]
+        # the last two rows of many planes are not there
+        lines += indented([*sums[:-2], "if short < 2:", *indented(sums[-2:])] if more == PATCH else sums)
+    return [*lines, "else:", *indented(point_ladder())]
 
 
 def point_ladder() -> Lines:
-    """The same of kernels of one weight, a few channels at a time."""
+    """The same of kernels of one weight, a few channels at a time: 12 products at most, in the same lanes."""
     lines: Lines = []
     for channels in POINTS:
         lines += [f"if here > {channels[0]}:"]
@@ -63,10 +65,8 @@ def finish() -> Lines:
     """Sums of a tile become activations, where they are stored."""
     lines: Lines = []
     for row in range(TILE):
-        lines += [
-            f"v = ts[{row}] & unsafe_mul((ts[{row}] >> sign) & ones, low)",
-            f"ts[{row}] = ((v | unsafe_mul((unsafe_add(v, lift) >> sign) & ones, low)) >> down) & limits",
-        ]
+        above = f"unsafe_mul((unsafe_sub(ts[{row}], lift) >> top) & limits, full)"
+        lines += [f"ts[{row}] = ((ts[{row}] >> down) | {above}) & unsafe_mul((ts[{row}] >> top) & limits, most)"]
     return lines
 
 
@@ -91,19 +91,21 @@ def skip() -> Lines:
 def patch_words(chunk: int) -> Lines:
     """Six words of a chunk of two patches: a row of a patch each, left to right in lanes 0 to 2."""
     lines: Lines = ["v = extract32(payload, pos, output_type=uint256)"]
-    for term in range(2 * PATCH):
-        lines += [
-            f"wb[{chunk}][{term}] = unsafe_sub((v & f0) | ((v & f1) << by1) | ((v & f2) << by2), offset)",
-            "v = v >> three",
-        ]
-    return lines[:-1]
+    for patch in range(2):
+        # the rows of a patch apart, then the weights of all three
+        lines += ["v = v >> nine"] if patch else []
+        lines += ["t = (v & g0) | ((v & g1) << far1) | ((v & g2) << far2)"]
+        lines += ["t = (t & f0) | ((t & f1) << by1) | ((t & f2) << by2)"]
+        for row, cut in enumerate(("t & THIRD", "(t >> 85) & THIRD", "t >> 170")):
+            lines += [f"wb[{chunk}][{PATCH * patch + row}] = unsafe_sub({cut}, offset)"]
+    return lines
 
 
 def point_words() -> Lines:
     """Twelve weights of a chunk, two lanes up, where outputs are."""
     lines: Lines = []
     for term in range(12):
-        lines += [f"wb[{term // 6}][{term % 6}] = unsafe_sub(v & f0, offset) << two", "v = v >> bits"]
+        lines += [f"wb[{term // 6}][{term % 6}] = unsafe_sub(v & weight, offset) << two", "v = v >> bits"]
     return lines
 
 
@@ -155,6 +157,19 @@ def head(terms: range, first: int) -> str:
     return sum_of([f"unsafe_mul((v >> {shift}) & fields, xb[{first + n}])" for n, shift in enumerate(terms)])
 
 
+def head_rows() -> Lines:
+    """Four rows become words of the head."""
+    lines = [
+        "v = xb[0] | (xb[1] << shape.activation_bits) | (xb[2] << up) | (xb[3] << down)",
+        "v = ((v << own_by) >> left_by) & move.keep",
+        *spread(GROUPS[1:]),
+        "sums[u >> 3][u & 7] = v & limit",
+    ]
+    for by in ("shape.activation_bits", "up", "down"):
+        lines += ["u = unsafe_add(u, parts)", f"sums[u >> 3][u & 7] = (v >> {by}) & limit"]
+    return [*lines, "u = unsafe_add(u, parts)"]
+
+
 GROUPS = (8, 4, 2, 1)
 """Pixels that move together."""
 
@@ -176,15 +191,6 @@ def spread(groups: tuple[int, ...]) -> Lines:
     return [f"v = (v & move.stays{n}) | ((v << move.by{n}) & move.moves{n})" for n in groups]
 
 
-def together(word: str) -> Lines:
-    """Groups of pixels together, of at most 8."""
-    names = [word, "v", "v", word]
-    return [
-        f"{to} = ({of} & move.stays{n}) | (({of} & move.moves{n}) >> move.by{n})"
-        for (of, to), n in zip(pairwise(names), GROUPS[:0:-1], strict=True)
-    ]
-
-
 def nearer() -> Lines:
     """Pixels together, then pairs of them, then fours and eights where a word has so many."""
     lines: Lines = []
@@ -194,82 +200,51 @@ def nearer() -> Lines:
     return lines
 
 
-def larger(name: str, a: str, b: str) -> Lines:
-    """The larger of each lane of two words whose highest bits are not used, in `name`."""
+def larger(to: str, a: str, b: str) -> Lines:
+    """The larger of each field of two words whose highest bits are not used."""
     return [
         f"v = unsafe_sub({a} | signs, {b})",
-        f"{name} = unsafe_add({b}, v & unsafe_mul((v & signs) >> sign, low))",
-    ]
-
-
-def largest(row: int) -> Lines:
-    """The largest numbers of squares."""
-    return [
-        *larger("t", f"ts[{2 * row}]", f"ts[{2 * row + 1}]"),
-        "bias = (t >> lane) & ones",
-        *larger(f"hs[{row}]", "(t & ones)", "bias"),
-    ]
-
-
-def strided(row: int) -> Lines:
-    """Every other number of every other row."""
-    return [f"hs[{row}] = (ts[{2 * row}] >> lane) & ones"]
-
-
-def mean(row: int) -> Lines:
-    """The means of squares, rounded down."""
-    return [
-        f"t = unsafe_add(ts[{2 * row}], ts[{2 * row + 1}])",
-        f"hs[{row}] = (unsafe_add(t, t >> lane) >> 2) & ones",
+        f"{to} = unsafe_add({b}, v & unsafe_mul((v & signs) >> guard, below))",
     ]
 
 
 HALF = TILE // 2
-"""Rows that are made of a block, and rows of a block that meet at a time."""
+"""Rows that are made of a tile, which are half of a block."""
 
 
 def halved() -> Lines:
-    """Two rows of one word, or two times two in the halves of lanes, from those of a block."""
-    lines: Lines = []
-    for when, how in (("if layer.halve == 2", largest), ("elif layer.halve == 1", strided), ("else", mean)):
-        lines += [f"{when}:"]
-        for row in range(HALF // 2):
-            lines += indented(how(row))
-    for row in range(HALF // 2):
-        lines += together(f"hs[{row}]")
-    return lines
-
-
-def packed() -> Lines:
-    """The lower four rows of a block in the upper halves of the lanes of the others."""
-    return [f"ts[{row}] = xb[{row}] | (xb[{row + HALF}] << field)" for row in range(HALF)]
-
-
-def unpacked() -> Lines:
-    """Four rows that are made, from halves of lanes."""
-    lines = [f"hs[{row + HALF // 2}] = (hs[{row}] >> field) & lows" for row in range(HALF // 2)]
-    return lines + [f"hs[{row}] &= lows" for row in range(HALF // 2)]
-
-
-def second() -> Lines:
-    """The lower four rows of a block, which come first."""
-    return [f"ts[{row}] = xb[{row + HALF}]" for row in range(HALF)]
-
-
-def upper() -> Lines:
-    """The upper four, while what was made goes where it belongs."""
-    lines = [f"ts[{row}] = xb[{row}]" for row in range(HALF)]
-    return lines + [f"hs[{row + HALF // 2}] = hs[{row}]" for row in range(HALF // 2)]
-
-
-def joined(to: str, keep: str) -> Lines:
-    """Four rows of one word are put to those of a wider one."""
-    return [f"{to}[{row}] |= ((hs[{row}] << own_by) >> left_by){keep}" for row in range(HALF)]
-
-
-def half_block(first: int) -> Lines:
-    """Four rows of a block."""
-    return [f"xb[{first + row}] = hs[{row}]" for row in range(HALF)]
+    """Rows of a tile become half as many, of half as many pixels, beside those that are made already."""
+    share = [f"ts[{row}] |= ts[{row + HALF}] << field" for row in range(HALF)]
+    later = [f"ts[{row}] = ts[{row + HALF}]" for row in range(HALF)]
+    # right pixels of two rows, the second's in the odd lanes, and left ones
+    right = "(ts[0] & evens) | ((ts[2] & evens) << lane)"
+    left = "((ts[0] >> lane) & evens) | (ts[2] & odds)"
+    both = [f"bias = {right}", f"t = {left}"]
+    most = [*larger("ts[0]", "ts[0]", "ts[1]"), *larger("ts[2]", "ts[2]", "ts[3]"), *both, *larger("t", "t", "bias")]
+    sums = [f"ts[{row}] = unsafe_add(ts[{row}], ts[{row + 1}])" for row in (0, 2)]
+    sums += [*both, "t = (unsafe_add(t, bias) >> 2) & means"]
+    closer = [f"v = (v & move.stays{n}) | ((v & move.moves{n}) >> move.by{n})" for n in GROUPS[:0:-1]]
+    fold = ["v = (t & evens) | ((t & odds) >> nearer)", *closer]
+    fold += ["hs[0] = v", "hs[1] = v >> shape.activation_bits", "hs[2] = v >> field", "hs[3] = hs[1] >> field"]
+    apart = ["v = t & evens", "t = t >> lane", *closer, "hs[unsafe_add(n, unsafe_add(part, part))] = v"]
+    apart += ["if packed:", "    hs[unsafe_add(n, 2)] = v >> field"]
+    part = ["if packed:", *indented(share), "elif part > 0:", *indented(later)]
+    part += ["if layer.halve == 2:", *indented(most), "elif layer.halve == 3:", *indented(sums)]
+    part += ["else:", f"    t = {left}"]
+    part += ["if folded:", *indented(fold), "    break", "for n: uint256 in range(2):", *indented(apart)]
+    part += ["if packed:", "    break"]
+    # the first word may have been met, by the word before this one or by the tile above
+    put: Lines = ["if kept:", "    xb = acts[spot]", "else:", "    xb = empty(uint256[8])", "if odd:"]
+    for first in (HALF, 0):
+        rows = [f"xb[{first + row}] |= ((hs[{row}] << left_of) >> right_of) & lows" for row in range(HALF)]
+        put += [*indented(rows), *(["else:"] if first else [])]
+    put += ["acts[spot] = xb", "if alone:", "    break"]
+    put += ["kept = odd", "left_of = next_by", "right_of = 0", "spot = unsafe_add(spot, deep)"]
+    lines = ["# fields have room for a sum of four, and one bit above a number: nothing overflows"]
+    lines += ["for part: uint256 in range(2):", *indented(part), "kept = held", "spot = place"]
+    lines += ["# numbers of blocks are below 2**12", "left_of = up_by", "right_of = down_by"]
+    lines += ["for i: uint256 in range(2):", *indented(put)]
+    return [*lines, "place = unsafe_add(place, aside)"]
 
 
 BLOCKS: dict[str, Lines] = {
@@ -278,14 +253,6 @@ BLOCKS: dict[str, Lines] = {
     "LONE": spread(GROUPS[1:]),
     "HALVED": halved(),
     "TOGETHER": nearer(),
-    "PACKED": packed(),
-    "UNPACKED": unpacked(),
-    "SECOND": second(),
-    "FIRST": upper(),
-    "JOINED": joined("joined", " & move.keep"),
-    "JOINED_ALONE": joined("made[0]", ""),
-    "UPPER": half_block(0),
-    "LOWER": half_block(HALF),
     "OWN": own(),
     "LEFT": beside("unsafe_sub", "<< left_by"),
     "RIGHT": beside("unsafe_add", ">> right_by"),
@@ -293,12 +260,13 @@ BLOCKS: dict[str, Lines] = {
     "CHUNK": patch_words(0),
     "SECOND_CHUNK": patch_words(1),
     "POINT_WORDS": point_words(),
-    "PATCH_SUMS": patch_ladder(),
-    "POINT_SUMS": point_ladder(),
+    "SUMS": ladder(),
     "FINISH": finish(),
     "SKIP": skip(),
     "SHORT": short(),
     "LIFTS": lifts(),
+    "HEAD_ROWS": head_rows(),
+    "HEAD_LOWER": [f"xb[{row}] = xb[{row + HALF}]" for row in range(HALF)],
     "HEAD_4": [f"acc = unsafe_add(acc, {head(range(0, 32, 4), 0)})"],
     "HEAD_8_EVEN": [f"acc = unsafe_add(acc, {head(range(0, 32, 8), 0)})"],
     "HEAD_8_ODD": [f"acc = unsafe_add(acc, {head(range(0, 32, 8), 4)})"],

@@ -60,16 +60,16 @@ _GAS_CALL: Final = 330_000
 _GAS_TRUNK: Final = 720_000
 _GAS_LAYER: Final = 6_000
 _GAS_SAMPLE_WORD: Final = 620
-_GAS_KERNEL: Final = 2_000
+_GAS_KERNEL: Final = 1_750
 _GAS_POINT: Final = 250
 _GAS_SEEN: Final = 800
 _GAS_SEEN_BESIDE: Final = 700
 _GAS_TILE: Final = 1_200
 _GAS_SLOT: Final = 600
 _GAS_PRODUCT: Final = 160
-_GAS_FINISH: Final = 1_650
+_GAS_FINISH: Final = 1_400
 _GAS_SKIP: Final = 400
-_GAS_HALVED: Final = 2_000
+_GAS_HALVED: Final = 1_850
 _GAS_MADE: Final = 600
 _GAS_HEAD_PART: Final = 550
 _GAS_HEAD_WORD: Final = 560
@@ -161,7 +161,7 @@ def blocks(network: Trunk) -> int:
         planes = found[number].split * (-(-height // BLOCK) + 1)
         total += channels * planes
         if number < len(network.convolutions) and network.convolutions[number].halve:
-            # before they are halved, behind all others
+            # before they are halved: room that the format asks for, though the engine halves a tile at a time
             waiting = max(waiting, len(network.convolutions[number].weights) * planes)
     return total + waiting
 

@@ -14,7 +14,7 @@ from tests.contracts.convolution_fixtures import convolution_engine, slow_convol
 from tests.convolution_strategies import BOUNDS, Shape, build, convolutional_networks, images
 from trainer.convolution import ConvolutionalNetwork, logits, predict
 from trainer.encode import pack_samples
-from trainer.encode_convolution import cost, decode, encode, geometries
+from trainer.encode_convolution import cost, decode, encode, geometries, head_terms
 from trainer.errors import EncodingError, NetworkError
 from trainer.integer import Layer, Uint8
 
@@ -151,6 +151,27 @@ def test_every_number_of_channels(machine: Machine, channels: int, size: int) ->
     for layer in ({"size": size, "outputs": 35}, {"size": size, "depthwise": 1}):
         network = build((channels, 8, 6), [layer], bits=(4, 4, 4), seed=channels)
         check(machine, network, images(network, 3, channels))
+
+
+@pytest.mark.parametrize("width", [14, 16, 20])
+def test_sums_about_the_limit_beside_sums_below_zero(machine: Machine, width: int) -> None:
+    """Also where the limit is half a lane: a lane below zero borrows from the one above."""
+    network = build((1, 4, width), [{"size": 1, "outputs": 1}], bits=(8, 4, 4), bound=2**11)
+    conv = replace(network.convolutions[0], weights=np.ones((1, 1, 1, 1), np.int64), bias=np.array([-20]))
+    for shift in (0, 1, 3, geometries(network)[0].lane - 5):
+        above = min(20 + (16 << shift), 254)
+        numbers = np.array([0, 19, 20, above - 2, above - 1, above, above + 1, 255], np.uint8)
+        samples = np.random.default_rng(shift).choice(numbers, (6, 4 * width))
+        samples[0] = np.tile(np.array([above, 0], np.uint8), 2 * width)
+        samples[1] = np.tile(np.array([20, 0], np.uint8), 2 * width)
+        check(machine, replace(network, convolutions=(replace(conv, shift=shift),)), samples)
+
+
+def test_a_full_head_of_rows_that_are_no_fours(machine: Machine) -> None:
+    """Four rows move together, also those that are not there."""
+    network = build((1, 5, 14), [{"size": 1, "outputs": 102}], seed=1)
+    assert head_terms(network.shapes[-1]) == 1020
+    check(machine, network, images(network, 3))
 
 
 def test_the_most_classes_that_there_may_be(machine: Machine) -> None:
