@@ -3,13 +3,14 @@
 Through the engine's public entry, on networks of random weights: a call that executes one sample, the same call with an
 empty mask (which is most of the memory), and their difference. A layer is what it adds between others. The first layer
 of an image is what a network has more than without it; that its last layer sees 8 channels then rather than 3 is
-counted in.
+counted in. Beside both stands their opcode floor (`convolution_floor`).
 """
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.convolution_floor import convolution, floor
 from fuzz.engine.subject import calldata
 from fuzz.native import Machine, Native, image
 from tests.convolution_strategies import build, images
@@ -63,6 +64,8 @@ class Net:
     empty: int
     gas_per_sample: int
     gas_per_mac: float
+    floor: int
+    floor_ratio: float
     bound: int
 
 
@@ -75,6 +78,8 @@ class Part:
     macs: int
     gas: int
     gas_per_mac: float
+    floor: int
+    floor_ratio: float
 
 
 def gas(machine: Machine, network: ConvolutionalNetwork, mask: int = 1) -> int:
@@ -98,17 +103,28 @@ def net(machine: Machine, name: str, network: ConvolutionalNetwork) -> Net:
         empty=empty,
         gas_per_sample=one - empty,
         gas_per_mac=round((one - empty) / network.multiply_adds, 2),
+        floor=floor(network),
+        floor_ratio=round((one - empty) / floor(network), 2),
         bound=cost(network),
     )
 
 
 def part(machine: Machine, layer: str, bits: int, bound: int) -> Part:
-    """What a layer adds."""
+    """What a layer adds, the last but one of its network."""
     shape, many, few, weights = LAYERS[layer]
-    parts = (build(shape, layers, bits=(bits,) * 3, bound=bound, classes=2) for layers in (many, few))
-    with_it, without = (gas(machine, network) for network in parts)
+    with_it, without = (build(shape, layers, bits=(bits,) * 3, bound=bound, classes=2) for layers in (many, few))
+    added = gas(machine, with_it) - gas(machine, without)
     macs = shape[1] * shape[2] * weights
-    return Part(layer, f"{bits}/{bits}/{bits}", macs, with_it - without, round((with_it - without) / macs, 2))
+    least = convolution(with_it.convolutions[-2], geometries(with_it)[-2], shape[1])
+    return Part(
+        layer=layer,
+        bits=f"{bits}/{bits}/{bits}",
+        macs=macs,
+        gas=added,
+        gas_per_mac=round(added / macs, 2),
+        floor=least,
+        floor_ratio=round(added / least, 2),
+    )
 
 
 def main() -> None:

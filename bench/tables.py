@@ -200,21 +200,31 @@ def convolution_table() -> str:
             f"{row['macs']:,}",
             f"{row['gas_per_sample']:,}",
             f"{row['gas_per_mac']:.2f}",
+            f"{row['floor_ratio']:.2f}",
             f"{row['empty']:,}",
             f"{row['bound']:,}",
         )
         for row in load(HERE / "results" / "convolution.json")["nets"]
     ]
-    return table((*head, "a call of none", "bound of one"), lines)
+    return table((*head, "times the floor", "a call of none", "bound of one"), lines)
 
 
 def layers_table() -> str:
     """Gas of layers by themselves."""
     lines = [
-        (row["layer"], row["bits"], f"{row['macs']:,}", f"{row['gas']:,}", f"{row['gas_per_mac']:.2f}")
+        (
+            row["layer"],
+            row["bits"],
+            f"{row['macs']:,}",
+            f"{row['gas']:,}",
+            f"{row['gas_per_mac']:.2f}",
+            f"{row['floor'] / row['macs']:.2f}",
+            f"{row['floor_ratio']:.2f}",
+        )
         for row in load(HERE / "results" / "convolution.json")["layers"]
     ]
-    return table(("layer", "bits", "multiply-adds", "gas", "gas per multiply-add"), lines)
+    head = ("layer", "bits", "multiply-adds", "gas", "gas per multiply-add", "floor", "times the floor")
+    return table(head, lines)
 
 
 def patches_table() -> str:
