@@ -134,7 +134,8 @@ class Watched(Lives):
 
 
 def test_views_and_index_agree_on_random_lives(tmp_path: Path) -> None:
-    for seed in range(20):
+    # some in which every ending comes about
+    for seed in (*range(6), 13, 14, 19):
         with recorded(Watched) as (game, recorder):
             assert isinstance(game, Watched)
             game.index = Index(tmp_path / f"index {seed}", recorder, game.market)

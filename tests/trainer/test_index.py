@@ -1,6 +1,7 @@
 """The index follows a chain that forks, a node that refuses, a cache that breaks: what it shows is always the same."""
 
 import pickle
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.histories import History, Node
+from tests.histories import History, Mined, Node
 from tests.recorded import history
 from trainer.abi import load
 from trainer.errors import ChainError, DataError, NodeError
@@ -229,17 +230,24 @@ def test_forks_at_random_leave_no_trace(path: Path, tmp_path: Path, seed: int) -
 
 
 def test_a_fork_is_found_in_few_questions(path: Path) -> None:
-    node = Node(chain())
+    class Counting(Node):
+        def logs(self, address: str, first: int, last: int) -> list[Log]:
+            calls.append(self.calls)
+            return super().logs(address, first, last)
+
+    calls: list[int] = []
+    node = Counting(chain())
     index = Index(path, node, node.chain.address)
     index.sync()
-    known = len(index.store.numbers())
-    assert known > 100
-    node.chain, node.calls, node.asked = chain(1), 0, []
-    index.sync()
+    numbers = index.store.numbers()
     at = fork(chain(), chain(1))
+    node.chain, node.calls, node.asked = chain(1), 0, []
+    calls.clear()
+    index.sync()
     # from the newest shared block that was remembered on: one with logs, or the end of a reading
-    assert node.asked[0][0] - 1 == max(n for n in index.store.numbers() if n <= at)
-    assert index.sync() == chain(1).head()
+    assert node.asked[0][0] - 1 == max(number for number in numbers if number <= at)
+    # by doubling and by halving, and a few for the id and the heads
+    assert calls[0] <= 2 * len(numbers).bit_length() + 6 < sum(number > at for number in numbers)
 
 
 def test_another_chain_from_its_first_block_on(path: Path, tmp_path: Path) -> None:
@@ -267,30 +275,65 @@ class Shifting(Node):
             self.chain = self.then
 
 
-def test_the_chain_may_fork_between_any_two_questions(tmp_path: Path) -> None:
-    """And within one reading: nothing of the old chain is kept, whenever it happens."""
-    whole, other = chain(), chain(1)
-    at = fork(whole, other)
-    # short, so that every call can be tried
-    whole, other = whole.until(at + 400), other.until(at + 400)
-    assert whole.mined[-1].number > at < other.mined[-1].number
-    expected = fresh(tmp_path / "other", other)
-    kept = tables(tmp_path / "other")
-    counted = Node(whole)
-    Index(tmp_path / "count", counted, whole.address, start=at - 100)
-    for after in range(2, 200):
+def cut(whole: History, number: int) -> History:
+    """A history whose head is this block, even if nothing happened in it."""
+    mined = whole.until(number).mined
+    if mined[-1].number < number:
+        mined.append(Mined(number, mined[-1].timestamp))
+    return History(whole.address, mined)
+
+
+def resent(mined: Mined) -> Mined:
+    """A block in which other transactions did the same."""
+    return replace(mined, logs=[replace(log, transaction=log.transaction[::-1]) for log in mined.logs])
+
+
+@pytest.mark.parametrize("most", [3, 50])
+def test_the_chain_may_fork_between_any_two_questions(path: Path, tmp_path: Path, most: int) -> None:
+    """Each time the cache is that of one of the two chains, and soon that of the new one.
+
+    The same happens on both, in other transactions: no log of one contradicts those of the other.
+    """
+    at = fork(chain(), chain(1))
+    # short enough to try every call
+    whole = chain().until(at + 20)
+    other = History(whole.address, [resent(mined) if mined.number > at else mined for mined in whole.mined])
+    assert fork(whole, other) == at
+    before = Index(path, whole.until(at - 2), whole.address)
+    before.sync()
+    before.close()
+
+    @cache
+    def expected(end: Block) -> dict[str, list[Any]]:
+        """What is known up to a block of either chain."""
+        holder = next(one for one in (whole, other) if one.block(end.number) == end)
+        still = Index(Path(shutil.copy(path, tmp_path / "still")), cut(holder, end.number), holder.address)
+        still.sync()
+        still.close()
+        return tables(tmp_path / "still")
+
+    ends = []
+    for after in range(1, 500):
         node = Shifting(whole, other, after)
-        index = Index(tmp_path / f"index {after}", node, whole.address)
-        index.sync()
-        if node.calls < after:
-            break
-        index.sync()
-        assert index.last() == expected["last"]
-        assert tables(index.store.path) == kept
+        # either some readings end behind the fork, with logs in more than one, or all is one reading
+        node.most_blocks = most
+        copy = tmp_path / f"copy {after}"
+        shutil.copy(path, copy)
+        index = Index(copy, node, whole.address)
+        ends.append(index.sync())
+        assert index.last() == ends[-1]
+        assert tables(copy) == expected(ends[-1])
+        stood_still = node.calls < after
+        if not stood_still:
+            assert index.sync() == other.head()
+            assert tables(copy) == expected(other.head())
         index.close()
+        if stood_still:
+            break
     else:
         raise AssertionError("the chain never stood still")
-    assert after > 50
+    assert {whole.head(), other.head()} <= {*ends}
+    assert 10 < len(ends) < 100
 
 
 def test_a_chain_that_never_stands_still_is_an_error(path: Path) -> None:
@@ -577,6 +620,21 @@ def test_a_cache_that_was_deleted_is_built_anew_at_the_next_writing(index: Index
     node.chain = chain()
     index.sync()
     other = Index(path, node, node.chain.address)
+    assert other.last() == chain().head()
+    assert shown(other) == shown(index)
+
+
+def test_a_cache_that_is_deleted_while_it_is_filled_is_built_anew(path: Path) -> None:
+    class Deleting(Node):
+        def logs(self, address: str, first: int, last: int) -> list[Log]:
+            if len(self.asked) == 2:
+                path.unlink()
+            return super().logs(address, first, last)
+
+    node = Deleting(chain())
+    index = Index(path, node, node.chain.address)
+    index.sync()
+    other = Index(path, Node(chain()), node.chain.address)
     assert other.last() == chain().head()
     assert shown(other) == shown(index)
 

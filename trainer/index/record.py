@@ -34,12 +34,11 @@ class Entry:
 def entries(logs: Sequence[Log]) -> list[Entry]:
     """What some whole blocks' logs say. Raises `NodeError` if one is not the market's."""
     found: list[Entry] = []
-    transaction, payer = b"", None
-    # the market logs what it pays or burns before what it does, so the next event of the call says for which challenge
+    payer = None
+    # the market logs what it pays or burns before what it does, so the next event that is not the ledger's says whose
+    # it is; a withdrawal is a call of its own
     for log in reversed(logs):
         name, values = decoded(log.topics, *split(log.topics, log.data))
-        if log.transaction != transaction:
-            transaction, payer = log.transaction, None
         if name == "Withdrawn":
             payer = None
         elif name not in LEDGER:
