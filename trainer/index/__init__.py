@@ -107,6 +107,15 @@ class Index:
             ]
         )
 
+    def everywhere(self, name: str) -> list[Event]:
+        """Events of one name of all challenges, in the order of the chain, without values of variable length."""
+        return self._whole(
+            lambda: [
+                Event(*record.said(row), row.block, row.timestamp, row.transaction)
+                for row in self.store.events(name=name)
+            ]
+        )
+
     def holdout(self, id: int) -> Holdout:
         """Every group revealed so far, with its samples."""
         found = Holdout()
