@@ -1,5 +1,6 @@
-"""Histories of a market written as logs, without a chain: whole lives of challenges with sizes that people would use."""
+"""Histories of a market written as logs, without a chain: whole lives of challenges of sizes that people would use."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
@@ -25,8 +26,6 @@ def person(name: str) -> str:
 
 
 def _entries() -> dict[str, Any]:
-    import json
-
     return {e["name"]: e for e in json.loads((FILES / "Market.json").read_text()) if e["type"] == "event"}
 
 
@@ -238,7 +237,9 @@ def showcase() -> Invented:
     for i in range(20):
         trainers = rng.sample(names, rng.randrange(2, 6))
         wanted = 196 + i
-        scores = {seal: wanted + rng.randrange(0, 18) for seal in range(len(trainers)) if seal < 2 or rng.random() < 0.7}
+        scores = {
+            seal: wanted + rng.randrange(0, 18) for seal in range(len(trainers)) if seal < 2 or rng.random() < 0.7
+        }
         reward = (40 - i + rng.randrange(0, 12)) * 10**17
         poster = person(f"poster {rng.randrange(4)}")
         if i % 6 == 5:

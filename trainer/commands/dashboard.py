@@ -32,7 +32,7 @@ def dashboard(
     ] = None,
     every: Annotated[str, typer.Option(help="Time between two looks at the chain.")] = "4s",
 ) -> None:
-    """Serve pages of the market: challenges, time lines, audits, payouts, prices. They need no key and change nothing."""
+    """Serve pages of the market: challenges, time lines, audits, payouts, prices. They need no key."""
     # for nothing else: each takes a moment to import
     from trainer.dashboard.app import create
     from trainer.dashboard.reading import Nobody

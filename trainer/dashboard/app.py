@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, abort, jsonify, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, NotFound
@@ -17,6 +18,8 @@ from trainer.errors import ChainError, NodeError
 from trainer.index import FOREVER, Challenge, Clock, Index
 from trainer.protocol import ETHER, Outcome, Phase, Rule
 
+STATIC = Path(__file__).with_name("static")
+KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 PAGE = 50
 """Challenges on a page."""
 REFRESH = 10
@@ -58,8 +61,9 @@ def create(
     open_index: an index for a thread that only reads.
     hosts:      names, beside `localhost`, under which the pages may be asked for.
     """
-    # its files are few, and all of them are meant for everyone
-    app = Flask(__name__, static_folder="static", static_url_path="/static")
+    # three small files are read once, below: nothing that a request names is looked for on the disk
+    app = Flask(__name__, static_folder=None)
+    static = {path.name: path.read_bytes() for path in STATIC.iterdir()}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     reader = Reader(open_index)
@@ -115,6 +119,13 @@ def create(
     def answer(found: dict[str, Any]) -> Response:
         head = facts.state(watch.picture, watch.moment(), watch.trouble, watch.progress)
         return jsonify({"market": market, "chain_id": chain_id, "known": head, **found})
+
+    @app.get("/static/<filename>", endpoint="static")
+    def static_file(filename: str) -> Response:
+        kind = KINDS.get(filename.rpartition(".")[2])
+        if filename not in static or kind is None:
+            abort(404)
+        return Response(static[filename], mimetype=kind)
 
     @app.get("/")
     def challenges() -> str:
@@ -234,20 +245,16 @@ def _listing(picture: Picture, moment: Moment) -> Listing:
 def _phase(text: str) -> Phase | None:
     if not text:
         return None
-    for phase, name in words.PHASES.items():
-        if name == text:
-            return phase
-    _unknown()
+    found = next((phase for phase, name in words.PHASES.items() if name == text), None)
+    if found is None:
+        abort(400)
+    return found
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        _unknown()
+        abort(400)
     return int(text)
-
-
-def _unknown() -> NoReturn:
-    abort(400)
 
 
 def _totals(picture: Picture, moment: Moment) -> dict[str, Any]:

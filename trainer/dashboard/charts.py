@@ -9,7 +9,8 @@ from trainer.dashboard.reading import Story
 
 # ── audits ──
 
-CELL = 12
+CELL, SMALL = 18, 10
+"""Side of a sample's cell with the space around it; the smaller where groups stand beside each other."""
 TALL = 32
 """Groups under each other; more stand beside."""
 
@@ -40,6 +41,9 @@ def audits(story: Story) -> list[Audit]:
     """A grid for each candidate that showed a model: a row for each group, a cell for each sample."""
     life, terms = story.life, story.life.terms
     found = []
+    blocks = -(-terms.holdout // TALL)
+    cell = CELL if blocks == 1 else SMALL
+    size = cell - 2
     for shown in [event for event in story.events if event.name == "Unsealed"]:
         seal = shown.values["seal"]
         executed = life.executed(seal)
@@ -51,13 +55,11 @@ def audits(story: Story) -> list[Audit]:
         paths: dict[str, list[str]] = {"right": [], "wrong": [], "unseen": []}
         for slot in range(terms.holdout):
             block, row = divmod(slot, TALL)
-            x, y = block * (terms.samples + 1) * CELL, row * CELL
+            x, y = block * (terms.samples + 1) * cell, row * cell
             wrong, right = disproven.get(slot, 0), executed.get(slot, 0)
             for sample in range(terms.samples):
                 state = "wrong" if wrong >> sample & 1 else "right" if right >> sample & 1 else "unseen"
-                size = CELL - 2
-                paths[state].append(f"M{x + sample * CELL + 1} {y + 1}h{size}v{size}h-{size}z")
-        blocks = -(-terms.holdout // TALL)
+                paths[state].append(f"M{x + sample * cell + 1} {y + 1}h{size}v{size}h-{size}z")
         found.append(
             Audit(
                 seal=seal,
@@ -67,8 +69,8 @@ def audits(story: Story) -> list[Audit]:
                 samples=terms.holdout * terms.samples,
                 executed=sum(mask.bit_count() for mask in executed.values()),
                 disproven=sum(mask.bit_count() for mask in disproven.values()),
-                width=(blocks * (terms.samples + 1) - 1) * CELL,
-                height=min(terms.holdout, TALL) * CELL,
+                width=(blocks * (terms.samples + 1) - 1) * cell,
+                height=min(terms.holdout, TALL) * cell,
                 right="".join(paths["right"]),
                 wrong="".join(paths["wrong"]),
                 unseen="".join(paths["unseen"]),
@@ -234,5 +236,5 @@ def prices(paid: list[Price]) -> Chart | None:
 
 def _round_up(value: int) -> int:
     """The next number of one digit and zeros, even where that is easy to halve."""
-    power = 10 ** (len(str(value)) - 1)
-    return next(digit * power for digit in (1, 2, 4, 6, 8, 10) if digit * power >= value)
+    power: int = 10 ** (len(str(value)) - 1)
+    return min(digit * power for digit in (1, 2, 4, 6, 8, 10) if digit * power >= value)

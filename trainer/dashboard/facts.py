@@ -87,6 +87,8 @@ def event_facts(event: Event) -> dict[str, Any]:
     for name in ("amount", "reward", "bounty"):
         if name in values:
             values[name] = str(values[name])
+    if "outcome" in values:
+        values["outcome"] = str(values["outcome"].name).lower()
     return {
         "event": event.name,
         "block": event.block,

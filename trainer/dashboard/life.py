@@ -1,6 +1,7 @@
 """The phases that a challenge went through, when each began and ended, and which may come."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from trainer.dashboard.watch import Moment
 from trainer.index import FOREVER, Challenge, Event
@@ -30,7 +31,7 @@ class Span:
 
 
 def spans(events: list[Event], moment: Moment) -> list[Span]:
-    """Phases in order. The draw is one phase from the post on; the last of a closed challenge is CLOSED, without end."""
+    """Phases in order. The draw is one phase from the post on; that of a closed challenge is the last, without end."""
     found: list[tuple[Phase, int]] = []
     life: Challenge | None = None
     seen = 0
@@ -48,7 +49,7 @@ def spans(events: list[Event], moment: Moment) -> list[Span]:
     _carry(found, life, seen, moment.now)
     clock = moment.clock(life)
     _enter(found, clock.phase, max(seen, moment.now))
-    past = [Span(phase, start, end, "past") for (phase, start), (_, end) in zip(found, found[1:], strict=False)]
+    past = [Span(phase, start, end, "past") for (phase, start), (_, end) in pairwise(found)]
     phase, start = found[-1]
     present = Span(phase, start, None if clock.ends == FOREVER else clock.ends, "now")
     return [*past, present, *_planned(life, present)]

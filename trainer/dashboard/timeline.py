@@ -6,6 +6,7 @@ Phases last from seconds to months, so each gets a least width, and the rest of 
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from trainer.amounts import show_duration
 from trainer.dashboard import words
 from trainer.dashboard.life import Span
 from trainer.index import Event
@@ -71,7 +72,7 @@ def draw(spans: list[Span], events: list[Event], now: int) -> Line:
             words.phase(span.phase),
             span.state,
             _title(span, end),
-            words.show_duration(end - span.start) if span.end is not None else "open",
+            show_duration(end - span.start) if span.end is not None else "open",
         )
         for i, (span, end) in enumerate(zip(shown, ends, strict=True))
     ]
