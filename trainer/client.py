@@ -1,6 +1,8 @@
 """A market as its users see it: one method a transaction, and what a bystander can rebuild from the logs alone."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,17 +40,34 @@ class Seal:
 
     def save(self, directory: Path) -> None:
         """Write model and salt to a directory; called before the commit, which is worthless without them."""
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "model.bin").write_bytes(self.model)
-        for number, segment in enumerate(self.segments):
-            (directory / f"segment-{number}.bin").write_bytes(segment)
         entries = {
             "challenge": self.challenge,
             "trainer": self.trainer,
             "salt": "0x" + self.salt.hex(),
             "segments": len(self.segments),
         }
-        (directory / "seal.json").write_text(json.dumps(entries, indent=1))
+        files = {f"segment-{number}.bin": segment for number, segment in enumerate(self.segments)}
+        files |= {"model.bin": self.model, "seal.json": json.dumps(entries, indent=1).encode()}
+        # whole or not there at all, also after a power cut: half a seal would block the account's only commit
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        beside = directory.with_name(f".{directory.name}.part")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        for name, content in files.items():
+            with (beside / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        before = directory.with_name(f".{directory.name}.old")
+        shutil.rmtree(before, ignore_errors=True)
+        if directory.is_dir():
+            directory.rename(before)
+        beside.rename(directory)
+        shutil.rmtree(before, ignore_errors=True)
+        for parent in (directory, directory.parent):
+            handle = os.open(parent, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
 
     @classmethod
     def load(cls, directory: Path) -> "Seal":
@@ -256,10 +275,18 @@ class MarketClient:
         """Free a seal's bond."""
         return self._send(self.contract.release, challenge, seal, sender=sender, key=f"release/{challenge}/{seal}")
 
-    def withdraw(self, token: str, *, sender: str) -> Receipt:
-        """Take a credit out; returns the amount."""
+    def withdraw(self, token: str, *, sender: str, key: str | None = None) -> Receipt:
+        """Take a credit out; returns the amount.
+
+        key: the withdrawal's own name, without which it is sent anew each time.
+        """
         return self._send(
-            self.contract.withdraw, token, sender, sender=sender, key=None, result=lambda event: int(event.amount)
+            self.contract.withdraw,
+            token,
+            sender,
+            sender=sender,
+            key=None if key is None else f"withdraw/{key}",
+            result=lambda event: int(event.amount),
         )
 
     # ── views ──

@@ -36,6 +36,8 @@ class NodeChain:
         self.rpc, self.directory, self.outbox = rpc, directory, outbox
         self.dry = False
         """Whether transactions are only estimated: then receipts have no events."""
+        self.wait = 600.0
+        """Seconds for which a transaction is waited for; it stays saved after that."""
         self.env = NodeEnv(self)
 
     @contextmanager
@@ -115,7 +117,8 @@ class NodeChain:
         self, target: str | None, data: bytes, *, sender: str, value: int = 0, key: str | None = None
     ) -> Mapping[str, Any]:
         """Send to an address, or create a contract; returns the node's receipt."""
-        return self.outbox_of(sender).send(key or f"once/{secrets.token_hex(8)}", target, data, value=value)
+        name = key or f"once/{secrets.token_hex(8)}"
+        return self.outbox_of(sender).send(name, target, data, value=value, wait=self.wait)
 
     def outbox_of(self, sender: str) -> Outbox:
         """The outbox of an account; raises `ChainError` where there is no key for it."""

@@ -14,6 +14,7 @@ from trainer.exchange.publish import Published
 from trainer.exchange.publish import publish as publish_package
 from trainer.exchange.web import Patience
 from trainer.index import Challenge
+from trainer.node.settings import Settings
 from trainer.protocol import Terms
 from trainer.roles.desk import Desk
 from trainer.roles.poster import held_out, package_of
@@ -40,14 +41,18 @@ def fetch(desk: Desk, challenge: int, sources: Sequence[str], out: Path, *, time
 
     sources: folders, http(s)://… or ipfs://CID, tried in turn.
     """
-    found = desk.challenge(challenge)
+    return fetch_for(desk.challenge(challenge), desk.settings, sources, out, timeout=timeout)
+
+
+def fetch_for(
+    found: Challenge, settings: Settings, sources: Sequence[str], out: Path, *, timeout: float = 30.0
+) -> Fetched:
+    """The same for a challenge that was looked up: asks no node, so another thread may."""
     held, patience = drawn(found), Patience(timeout=timeout)
     places = [
         place
         for text in sources
-        for place in find(
-            text, found.terms.root, patience, gateway=desk.settings.ipfs_gateway, api=desk.settings.ipfs_node
-        )
+        for place in find(text, found.terms.root, patience, gateway=settings.ipfs_gateway, api=settings.ipfs_node)
     ]
     with bar() as progress:
         return fetch_package(

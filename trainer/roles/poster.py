@@ -103,6 +103,11 @@ def package_of(desk: Desk, challenge: int, named: Path | None = None) -> Path:
     return named
 
 
+def is_home(desk: Desk, challenge: int) -> bool:
+    """Whether a challenge was posted from here."""
+    return _note(desk, challenge).is_file()
+
+
 def _note(desk: Desk, challenge: int) -> Path:
     directory = desk.directory / "posts"
     directory.mkdir(parents=True, exist_ok=True)
