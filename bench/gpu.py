@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from trainer import datasets, integer, integer_jax, quantise, samples
+from trainer import datasets, integer, integer_jax, samples
 from trainer.integer import Layer, Network, Uint8
 from trainer.models import FloatMLP, calibrate, fold
 from trainer.presets import PRESETS, Recipe
@@ -113,7 +113,7 @@ def recipes() -> dict[str, tuple[Recipe, Uint8, Uint8]]:
         if preset.dataset == datasets.FASHION_MNIST and not datasets.FASHION_DIRECTORY.is_dir():
             continue
         loaded = datasets.load(preset.dataset)
-        quantiser = quantise.fit(loaded, bits=preset.recipe.input_bits, pooled=preset.pooled, rows=loaded.split()[0])
+        quantiser = preset.quantiser(loaded)
         rows = samples.from_dataset(loaded, quantiser)
         recipe = replace(preset.recipe, epochs=EPOCHS, quantised_epochs=EPOCHS, validation=0.0)
         chosen[name] = recipe, rows.x[:ROWS], rows.y[:ROWS]

@@ -26,7 +26,7 @@ import numpy as np
 
 from fuzz.engine.subject import calldata
 from fuzz.native import Machine, Native, image
-from trainer import datasets, fetch, networks, quantise, training
+from trainer import datasets, fetch, networks, training
 from trainer.chain import deploy_binary_engine, deploy_convolution_engine, deploy_engine
 from trainer.convolution import ConvolutionalNetwork
 from trainer.encode import pack_samples
@@ -122,12 +122,7 @@ def measure(preset: Preset, rows: dict[str, Any], machines: Machines) -> None:
         if seed in runs:
             continue
         if data is None:
-            teacher = preset.recipe.teacher
-            data = from_dataset(
-                loaded,
-                quantise.fit(loaded, bits=preset.recipe.input_bits, pooled=preset.pooled, rows=loaded.split()[0]),
-                fine_bits=None if teacher is None else teacher.input_bits,
-            )
+            data = from_dataset(loaded, preset.quantiser(loaded), teacher=preset.recipe.teacher)
         result = training.train(
             data.x, data.y, recipe=preset.recipe, seed=seed, classes=data.classes, fine=data.fine, shelf=TEACHERS
         )

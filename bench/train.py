@@ -31,7 +31,7 @@ import numpy as np
 from flax import nnx
 
 from bench import torch_nets
-from trainer import convolution_models, datasets, integer, models, networks, quantise, samples
+from trainer import convolution_models, datasets, integer, models, networks, samples
 from trainer.binary import BinaryMLP
 from trainer.convolution_models import FloatCNN, QuantisedCNN
 from trainer.datasets import DIGITS, FASHION_MNIST
@@ -130,7 +130,7 @@ def load(preset: Preset) -> Samples:
     """The quantised rows of a preset, as `trainer train` takes them."""
     assert preset.dataset is not None, "presets of a data set"
     loaded = datasets.load(preset.dataset)
-    quantiser = quantise.fit(loaded, bits=preset.recipe.input_bits, pooled=preset.pooled, rows=loaded.split()[0])
+    quantiser = preset.quantiser(loaded)
     return samples.from_dataset(loaded, quantiser)
 
 

@@ -162,6 +162,7 @@ def data_pack(
     out: Annotated[Path, typer.Option(help="New directory for the package; keep it private.")],
     bits: Annotated[int, typer.Option(help="Bits of a feature: 1, 2, 4 or 8.")] = 4,
     pooled: Annotated[bool, typer.Option("--pooled", help="Halve images to 2 x 2 means first.")] = False,
+    folded: Annotated[bool, typer.Option("--folded", help="Halve images, their 2 x 2 pixels as channels.")] = False,
     group_size: Annotated[int, typer.Option(help="Samples a group, 1 to 32.")] = 32,
     groups: Annotated[int | None, typer.Option(help="Number of groups; by default all that the rows fill.")] = None,
     seed: Annotated[
@@ -177,7 +178,7 @@ def data_pack(
     if samples.is_package(dataset):
         raise DataError(f"{dataset} is a package already; pack the data set that it was made from")
     loaded = _load(dataset, data, label, unofficial)
-    quantiser = quantise.fit(loaded, bits=bits, pooled=pooled)
+    quantiser = quantise.fit(loaded, bits=bits, pooled=pooled, folded=folded)
     package = build(loaded, quantiser, group_size=group_size, groups=groups, seed=seed)
     package.save(out)
     manifest = package.manifest
@@ -538,9 +539,7 @@ def _training_samples(
     _no_root(dataset, root)
     chosen = adapt(find(preset, dataset), hidden=widths, bits=bits)
     loaded = _load(dataset, data, label, unofficial)
-    quantiser = quantise.fit(loaded, bits=chosen.recipe.input_bits, pooled=chosen.pooled, rows=loaded.split()[0])
-    teacher = chosen.recipe.teacher
-    return chosen, samples.from_dataset(loaded, quantiser, fine_bits=None if teacher is None else teacher.input_bits)
+    return chosen, samples.from_dataset(loaded, chosen.quantiser(loaded), teacher=chosen.recipe.teacher)
 
 
 def _load(dataset: str, data: Path | None, label: str | None, unofficial: bool) -> datasets.Dataset:

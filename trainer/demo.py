@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer import datasets, fetch, integer, integer_jax, quantise, split, training
+from trainer import datasets, fetch, integer, integer_jax, split, training
 from trainer.amounts import ether
 from trainer.chain import CODE_LIMIT, Chain, deploy
 from trainer.client import MarketClient, Seal, Unsealed, demo_salt
@@ -165,7 +165,7 @@ class Story:
     def _post(self) -> None:
         rows, test = self.data.split()
         kept = replace(self.data, features=self.data.features[rows], labels=self.data.labels[rows], test_rows=0)
-        quantiser = quantise.fit(self.data, bits=self.preset.recipe.input_bits, pooled=self.preset.pooled, rows=rows)
+        quantiser = self.preset.quantiser(self.data, rows=rows)
         self.test_x = quantiser.apply(self.data.features[test])
         self.test_y = self.data.labels[test]
         self.package: Package = build(kept, quantiser, group_size=self.setting.group_size, seed=self.seed)

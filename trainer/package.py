@@ -132,6 +132,9 @@ class Manifest:
     def to_json(self) -> str:
         """The text of manifest.json; `features` and what follows from others stands there for readers."""
         quantiser = asdict(self.quantiser)
+        if not self.quantiser.folded:
+            # as manifests were before there was folding: one package, one text
+            del quantiser["folded"]
         return json.dumps(
             {
                 "format": 1,
@@ -537,7 +540,7 @@ def _hexadecimal(entries: Mapping[str, Any], name: str) -> bytes:
 
 
 def _quantiser(entries: Mapping[str, Any]) -> Quantiser:
-    """The quantiser of a manifest; every entry must be there and no other."""
+    """The quantiser of a manifest; every entry must be there and no other, but for `folded`, which is there if true."""
     shape, ranges = entries.get("image_shape"), _entry(entries, "ranges", list)
     if shape is not None and not (_list_of(shape, int) and len(shape) in (2, 3)):
         raise PackageError(
@@ -545,12 +548,16 @@ def _quantiser(entries: Mapping[str, Any]) -> Quantiser:
         )
     if not all(_list_of(pair, int, float) and len(pair) == 2 for pair in ranges):
         raise PackageError("entry ranges must be a list of [low, high]")
-    unknown = set(entries) - {"bits", "pooled", "image_shape", "pixel_bits", "ranges"}
+    unknown = set(entries) - {"bits", "pooled", "folded", "image_shape", "pixel_bits", "ranges"}
     if unknown:
         raise PackageError(f"quantisation has unknown entries {sorted(unknown)}")
+    folded = "folded" in entries
+    if folded and entries["folded"] is not True:
+        raise PackageError(f"entry folded is {entries['folded']!r}; it must be true, or left out")
     return Quantiser(
         bits=_entry(entries, "bits", int),
         pooled=_entry(entries, "pooled", bool),
+        folded=folded,
         image_shape=None if shape is None else tuple(shape),
         pixel_bits=_entry(entries, "pixel_bits", int),
         ranges=tuple((_finite(low), _finite(high)) for low, high in ranges),

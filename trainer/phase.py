@@ -18,10 +18,13 @@ from jax.sharding import Mesh
 
 from trainer import devices
 from trainer.networks import AnyNetwork
+from trainer.views import Table
 
 # parameters, other variables, moments of the optimiser
 State = tuple[Any, Any, Any]
 Rows = npt.NDArray[np.int32]
+# folded into an epoch's key for the views that it draws
+VIEWING = 1
 # of a teacher: the probability of each class, shape (n, classes)
 Answers = npt.NDArray[np.float32]
 
@@ -116,12 +119,14 @@ class Phase(Generic[Model]):
         data: Data,
         rows: Sequence[Rows],
         answers: Sequence[Answers] | None = None,
+        views: Table | None = None,
     ) -> None:
         """Take over models that are `alike`: their arrays belong to the phase from now on.
 
         keys:    one a model, from which its epochs draw the order of rows.
         rows:    one array a model, all of one length: the rows of `data` that it trains on.
         answers: one array a model, where the plan has a part for a teacher: what it says to all rows of `data`.
+        views:   a table of `trainer.views`: in every epoch each row is seen in one of these, drawn with the order.
         """
         assert alike(models), "one program trains models of one structure"
         assert (answers is None) == (plan.part == 0), "a teacher's part takes its answers"
@@ -140,6 +145,7 @@ class Phase(Generic[Model]):
         self.answers: jax.Array | None = None
         if answers is not None:
             self.answers = _put(self._stack([jnp.asarray(part) for part in answers]), data.mesh)
+        self.views: jax.Array | None = None if views is None else _put(jnp.asarray(views), data.mesh)
         self.done = 0
 
     def _stack(self, trees: Sequence[Any]) -> Any:
@@ -151,7 +157,9 @@ class Phase(Generic[Model]):
         run = _epoch if self.count == 1 else _epochs
         key = self.keys[..., self.done, :]
         x, y, mesh = self.data
-        self.state, loss = run(self.state, key, self.rows, x, y, self.definition, self.plan, mesh, self.answers)
+        self.state, loss = run(
+            self.state, key, self.rows, x, y, self.definition, self.plan, mesh, self.answers, self.views
+        )
         self.done += 1
         return [float(value) for value in np.atleast_1d(np.asarray(loss))]
 
@@ -185,6 +193,12 @@ def _loss(logits: jax.Array, labels: jax.Array, taught: jax.Array | None, plan: 
     return mixed
 
 
+def seen_as(samples: jax.Array, places: jax.Array) -> jax.Array:
+    """Features of samples, shape (n, inputs), from the places that a row of a table names for each, (n, inputs)."""
+    padded = jnp.pad(samples, ((0, 0), (0, 1)))
+    return jnp.take_along_axis(padded, places, axis=1)
+
+
 def _pass(
     state: State,
     key: jax.Array,
@@ -195,14 +209,22 @@ def _pass(
     plan: Plan,
     mesh: Mesh | None,
     answers: jax.Array | None = None,
+    views: jax.Array | None = None,
 ) -> tuple[State, jax.Array]:
     """One pass over the rows in a random order, as one scan over batches; what fills no batch is left out.
+
+    With views every row is seen in one of them, drawn anew.
 
     On a mesh each batch is split among its devices, every device has all parameters, gradients are summed over devices.
     """
     optimiser = plan.optimiser()
     order = jax.random.permutation(jax.random.wrap_key_data(key), rows)
     batches = order[: plan.steps * plan.batch].reshape(plan.steps, plan.batch)
+    drawn = None
+    if views is not None:
+        # another key than that of the order
+        drawing = jax.random.fold_in(jax.random.wrap_key_data(key), VIEWING)
+        drawn = jax.random.randint(drawing, batches.shape, 0, len(views))
 
     def placed(tree: Any, whole: bool) -> Any:
         if mesh is None:
@@ -210,9 +232,13 @@ def _pass(
         sharding = devices.whole(mesh) if whole else devices.split(mesh)
         return jax.lax.with_sharding_constraint(tree, sharding)  # type: ignore[no-untyped-call]  # JAX has no types here
 
-    def step(state: State, batch: jax.Array) -> tuple[State, jax.Array]:
+    def step(state: State, drawn: tuple[jax.Array, jax.Array | None]) -> tuple[State, jax.Array]:
         params, rest, moments = state
+        batch, seen = drawn
         samples, labels = placed((x[batch], y[batch]), whole=False)
+        if seen is not None:
+            assert views is not None, "which view is drawn where there are any"
+            samples = seen_as(samples, placed(views[seen], whole=False))
         taught = None if answers is None else placed(answers[batch], whole=False)
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
@@ -225,7 +251,7 @@ def _pass(
         return placed((optax.apply_updates(params, updates), rest, moments), whole=True), loss
 
     with jax.default_matmul_precision(plan.precision):
-        state, losses = jax.lax.scan(step, state, batches)
+        state, losses = jax.lax.scan(step, state, (batches, drawn))
     return state, placed(losses.mean(), whole=True)
 
 
@@ -244,10 +270,11 @@ def _epochs(
     plan: Plan,
     mesh: Mesh | None,
     answers: jax.Array | None = None,
+    views: jax.Array | None = None,
 ) -> tuple[State, jax.Array]:
     """`_pass` for several models at once: the first axis of state, keys, rows and answers is theirs."""
 
     def one(state: State, key: jax.Array, rows: jax.Array, answers: jax.Array | None) -> tuple[State, jax.Array]:
-        return _pass(state, key, rows, x, y, definition, plan, mesh, answers)
+        return _pass(state, key, rows, x, y, definition, plan, mesh, answers, views)
 
     return jax.vmap(one)(state, key, rows, answers)

@@ -9,16 +9,37 @@ never by the test set.
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from trainer import quantise
 from trainer.architecture import MAX_ACCUMULATOR_BITS, MIN_ACCUMULATOR_BITS, Architecture, Block
 from trainer.convolution import ConvolutionalNetwork, Halve
-from trainer.datasets import CIFAR_10, DIGITS, FASHION_MNIST
+from trainer.datasets import CIFAR_10, DIGITS, FASHION_MNIST, Dataset, Rows
 from trainer.errors import DataError, NetworkError
 from trainer.integer import BINARY, INPUT_BITS
 from trainer.quantise import Quantiser
 
 GENERIC = "mlp"
+MAX_VIEW_SHIFT = 4
 
 AnyRecipe = TypeVar("AnyRecipe", bound="Schedule")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """Images seen another way in every epoch, drawn by the run's key; construction raises `NetworkError` for none.
+
+    mirrored: whether one half of them, drawn anew, is mirrored left to right.
+    shift:    pixels of the image, before it is folded, by which it is moved at most, in either direction of both axes;
+              what moves in is zero.
+    """
+
+    mirrored: bool = True
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.mirrored or self.shift) or not 0 <= self.shift <= MAX_VIEW_SHIFT:
+            raise NetworkError(
+                f"views mirrored {self.mirrored} and moved by {self.shift}; mirror, or move by 1 to {MAX_VIEW_SHIFT}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +52,14 @@ class Teacher:
 
     architecture: the image, as it is before pooling, and the convolutions; the engine's limits do not bind them.
     input_bits:   bits of a pixel.
+    folded:       whether its images are folded, as `trainer.quantise` does it.
+    views:        how else it sees images in training; its answers are those to the images as they are.
     """
 
     architecture: Architecture
     input_bits: int = 8
+    folded: bool = False
+    views: Views | None = None
     batch: int = 125
     epochs: int = 10
     rate: float = 3e-3
@@ -101,12 +126,16 @@ class ConvolutionRecipe(Schedule):
     """The same for a convolutional network; construction raises `NetworkError` for bits that it cannot have.
 
     architecture:     the image and the convolutions.
+    folded:           whether the image is a folded one, as `trainer.quantise` makes it.
+    views:            how else images are seen in training, in both phases.
     accumulator_bits: bits of the lanes that sums have to fit in, 14 to 25: with fewer, rows of some widths take fewer
                       words, hence less gas, and sums stay within what those hold. 14 suits widths of 16 and 32, and 16
                       those of 14 and 28.
     """
 
     architecture: Architecture
+    folded: bool = False
+    views: Views | None = None
     accumulator_bits: int = MAX_ACCUMULATOR_BITS
 
     def __post_init__(self) -> None:
@@ -141,6 +170,24 @@ class Preset:
     pooled: bool
     recipe: Recipe | ConvolutionRecipe
     expected: str
+
+    @property
+    def folded(self) -> bool:
+        """Whether images are folded."""
+        return isinstance(self.recipe, ConvolutionRecipe) and self.recipe.folded
+
+    def quantiser(self, dataset: Dataset, *, rows: Rows | None = None) -> Quantiser:
+        """How the dataset's features become those of the recipe.
+
+        rows: the training rows, from which alone a table's ranges are taken; by default the dataset's own.
+        """
+        return quantise.fit(
+            dataset,
+            bits=self.recipe.input_bits,
+            pooled=self.pooled,
+            folded=self.folded,
+            rows=dataset.split()[0] if rows is None else rows,
+        )
 
     @property
     def command(self) -> str:
@@ -376,7 +423,8 @@ def find_for_package(name: str | None, dataset: str, quantiser: Quantiser) -> Pr
         # a package has no finer pixels for a teacher
         if preset.recipe.teacher is None
         if preset.dataset is None
-        or (preset.dataset, SHAPES[preset.dataset], preset.pooled) == (dataset, quantiser.image_shape, quantiser.pooled)
+        or (preset.dataset, SHAPES[preset.dataset], preset.pooled, preset.folded)
+        == (dataset, quantiser.image_shape, quantiser.pooled, quantiser.folded)
     }
     if name is None:
         return next(iter(fitting.values()))

@@ -7,12 +7,15 @@
 | table columns                 | floor((x - low) / (high - low) * 2**bits), clipped, per column           |
 
 Features keep their order, that of `Dataset`: in an image of several channels, feature (y * channels + c) * width + x is
-pixel x of row y and channel c, so that a row of a channel lies together. Pooling sums 2 x 2 pixels of one channel. Rows
-are padded with features that are always zero until they fill whole bytes.
+pixel x of row y and channel c, so that a row of a channel lies together. Pooling sums 2 x 2 pixels of one channel.
+Folding loses nothing: the pixels of 2 x 2 squares become channels of an image of half the height and width, pixel
+(2y + i, 2x + j) of channel c becomes pixel (y, x) of channel 4c + 2i + j. Rows are padded with features that are always
+zero until they fill whole bytes.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,7 @@ from trainer.integer import INPUT_BITS
 
 Uint8 = npt.NDArray[np.uint8]
 Raw = npt.NDArray[np.uint8] | npt.NDArray[np.float64]
+AnyArray = np.ndarray[tuple[int, ...], Any]
 
 # a table's range leaves out this part of the rows at either end, so that one wild value does not flatten the rest
 TAIL = 0.005
@@ -38,6 +42,7 @@ class Quantiser:
 
     bits:        bits of a quantised feature: 1, 2, 4 or 8.
     pooled:      whether images are halved to the sums of 2 x 2 pixels first.
+    folded:      whether images are halved by making channels of 2 x 2 pixels; not both.
     image_shape: (height, width) of the raw image, (height, width, channels) with several channels, None for a table.
     pixel_bits:  bits of a raw pixel; larger values count as the largest.
     ranges:      (low, high) of each column of a table; empty for images.
@@ -45,6 +50,7 @@ class Quantiser:
 
     bits: int
     pooled: bool = False
+    folded: bool = False
     image_shape: ImageShape | None = None
     pixel_bits: int = 8
     ranges: tuple[tuple[float, float], ...] = ()
@@ -63,6 +69,12 @@ class Quantiser:
             raise DataError("only images can be pooled, and these features are a table; leave out --pooled")
         if self.pooled and self.image_shape is not None and any(side % 2 for side in self.image_shape[:2]):
             raise DataError(f"an image of {self.image_shape} has no 2 x 2 pooling; leave out --pooled")
+        if self.folded and self.image_shape is None:
+            raise DataError("only images can be folded, and these features are a table; leave out --folded")
+        if self.folded and self.image_shape is not None and any(side % 2 for side in self.image_shape[:2]):
+            raise DataError(f"an image of {self.image_shape} cannot be folded by 2 x 2; leave out --folded")
+        if self.folded and self.pooled:
+            raise DataError("an image is pooled or folded, not both; leave out --pooled or --folded")
         if (self.image_shape is None) != bool(self.ranges):
             raise DataError("ranges: a table needs one for each column, images have none")
         for number, (low, high) in enumerate(self.ranges):
@@ -108,6 +120,8 @@ class Quantiser:
             pixels = squares.sum(axis=(2, 5), dtype=np.uint16)
             pixels = pixels.reshape(len(features), -1)
             depth, least = depth + 2, 4
+        if self.folded:
+            pixels = fold(pixels.reshape(-1, height, channels, width)).reshape(len(features), -1)
         if self.bits == 1:
             values = pixels >= least
         else:
@@ -122,17 +136,39 @@ class Quantiser:
         return np.asarray(np.clip(steps, 0, 2**self.bits - 1), np.uint8)
 
 
-def fit(dataset: Dataset, *, bits: int, pooled: bool = False, rows: Rows | None = None) -> Quantiser:
+def fold(images: AnyArray) -> AnyArray:
+    """Images of half the height and width: (n, height, channels, width) to (n, height / 2, 4 * channels, width / 2)."""
+    count, height, channels, width = images.shape
+    squares = images.reshape(count, height // 2, 2, channels, width // 2, 2)
+    folded: AnyArray = squares.transpose(0, 1, 3, 2, 5, 4).reshape(count, height // 2, 4 * channels, width // 2)
+    return folded
+
+
+def unfold(images: AnyArray) -> AnyArray:
+    """What `fold` made of: (n, height, 4 * channels, width) to (n, 2 * height, channels, 2 * width)."""
+    count, height, channels, width = images.shape
+    squares = images.reshape(count, height, channels // 4, 2, 2, width)
+    unfolded: AnyArray = squares.transpose(0, 1, 3, 2, 5, 4).reshape(count, 2 * height, channels // 4, 2 * width)
+    return unfolded
+
+
+def fit(
+    dataset: Dataset, *, bits: int, pooled: bool = False, folded: bool = False, rows: Rows | None = None
+) -> Quantiser:
     """The quantisation of a dataset.
 
     rows: the training rows, from which alone a table's ranges are taken; by default all rows.
     """
     if dataset.image_shape is not None:
-        return Quantiser(bits=bits, pooled=pooled, image_shape=dataset.image_shape, pixel_bits=dataset.pixel_bits)
+        return Quantiser(
+            bits=bits, pooled=pooled, folded=folded, image_shape=dataset.image_shape, pixel_bits=dataset.pixel_bits
+        )
     ordered = np.sort(dataset.features if rows is None else dataset.features[rows], axis=0).astype(np.float64)
     cut = int(len(ordered) * TAIL)
     low, high = ordered[cut], ordered[len(ordered) - 1 - cut]
     # a column that is almost always the same keeps its few other values
     flat = low == high
     low, high = np.where(flat, ordered[0], low), np.where(flat, ordered[-1], high)
-    return Quantiser(bits=bits, pooled=pooled, ranges=tuple(zip(low.tolist(), high.tolist(), strict=True)))
+    return Quantiser(
+        bits=bits, pooled=pooled, folded=folded, ranges=tuple(zip(low.tolist(), high.tolist(), strict=True))
+    )

@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer import datasets, quantise
+from trainer.convolution import Trunk
 from trainer.errors import DataError, PackageError
 from trainer.networks import AnyNetwork
 from trainer.package import Group, Manifest, Package, load_training
+from trainer.presets import Teacher
 from trainer.quantise import Quantiser
+from trainer.segments import SegmentedNetwork
 
 Uint8 = npt.NDArray[np.uint8]
 
@@ -51,15 +54,17 @@ def is_package(dataset: str) -> bool:
     return (Path(dataset) / "manifest.json").is_file()
 
 
-def from_dataset(dataset: datasets.Dataset, quantiser: Quantiser, *, fine_bits: int | None = None) -> Samples:
+def from_dataset(dataset: datasets.Dataset, quantiser: Quantiser, *, teacher: Teacher | None = None) -> Samples:
     """Quantise a dataset and split it.
 
-    fine_bits: bits of the features that a teacher sees, which are never pooled; None where there is no teacher.
+    teacher: who sees the rows with all their pixels.
     """
     train, test = dataset.split()
     fine = None
-    if fine_bits is not None:
-        fine = quantise.fit(dataset, bits=fine_bits, rows=train).apply(dataset.features[train])
+    if teacher is not None:
+        fine = quantise.fit(dataset, bits=teacher.input_bits, folded=teacher.folded, rows=train).apply(
+            dataset.features[train]
+        )
     x = quantiser.apply(dataset.features)
     return Samples(
         name=dataset.name,
@@ -120,12 +125,22 @@ def _choose(directory: Path, manifest: Manifest, groups: Sequence[Group], wanted
 
 
 def for_network(dataset: datasets.Dataset, network: AnyNetwork) -> Samples:
-    """Quantise a dataset the way the network's input width and bits tell; where none fits, as it is without pooling."""
+    """Quantise a dataset the way the network's input width and bits tell; where none fits, as it is without pooling.
+
+    A convolutional network whose image is that of the dataset folded gets it folded.
+    """
     train, _ = dataset.split()
-    # images of an odd side have no pooling
     shape = dataset.image_shape
-    poolings = (False,) if shape is None or any(side % 2 for side in shape[:2]) else (False, True)
-    fits = [quantise.fit(dataset, bits=network.input_bits, pooled=pooled, rows=train) for pooled in poolings]
+    ways: list[dict[str, bool]] = [{}]
+    # images of an odd side have neither
+    if shape is not None and not any(side % 2 for side in shape[:2]):
+        ways.append({"pooled": True})
+        first = network.trunks[0] if isinstance(network, SegmentedNetwork) else network
+        if isinstance(first, Trunk):
+            height, width, channels = (*shape, 1)[:3]
+            if (first.channels, first.height, first.width) == (4 * channels, height // 2, width // 2):
+                ways.insert(0, {"folded": True})
+    fits = [quantise.fit(dataset, bits=network.input_bits, rows=train, **way) for way in ways]
     return from_dataset(dataset, next((fit for fit in fits if fit.width == network.inputs), fits[0]))
 
 

@@ -38,6 +38,7 @@ from trainer.networks import AnyNetwork
 from trainer.phase import EXACT, FAST, Answers, Data, Exportable, Model, Phase, Plan, Rows, alike, place
 from trainer.presets import ConvolutionRecipe, Recipe, Teacher
 from trainer.teacher import Shelf, answers
+from trainer.views import Table, table
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
@@ -215,6 +216,9 @@ def _train(
         taught = _answers(recipe.teacher, x if fine is None else fine, y, mesh, classes, training, plan.precision)
         plan = plan._replace(part=recipe.teacher.part)
     tuned = plan._replace(rate=recipe.quantised_rate, decay=0.0, epochs=recipe.quantised_epochs, precision=EXACT)
+    seen = None
+    if isinstance(recipe, ConvolutionRecipe) and recipe.views is not None:
+        seen = table(recipe.architecture.image, recipe.views, folded=recipe.folded)
     tuning: list[Phase[Any]]
     if recipe.weight_bits == integer.BINARY:
         floats = 0
@@ -225,13 +229,13 @@ def _train(
     else:
         floats = plan.epochs
         models = [_floats(recipe, x.shape[1], classes, run.seed) for run in runs]
-        phases = _phases(models, plan, [run.keys[1] for run in runs], data, runs, taught)
+        phases = _phases(models, plan, [run.keys[1] for run in runs], data, runs, taught, seen)
         training.floats("float", phases, before, floats)
         quantised = [
             _calibrated(recipe, model, x[run.seen[:CALIBRATION_ROWS]])
             for run, model in zip(runs, _models(phases), strict=True)
         ]
-        tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs, taught)
+        tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs, taught, seen)
     before += floats
     for number in range(training.resume(tuning, before, tuned.epochs) + 1, tuned.epochs + 1):
         losses = _epoch(tuning)
@@ -284,7 +288,8 @@ def _answers(
         for run in runs
     ]
     keys = [jax.random.fold_in(jax.random.key(run.seed), TEACHING) for run in runs]
-    phases = _phases(models, plan, keys, place(x, y, mesh), runs)
+    seen = None if teacher.views is None else table(teacher.architecture.image, teacher.views, folded=teacher.folded)
+    phases = _phases(models, plan, keys, place(x, y, mesh), runs, views=seen)
     training.floats("teacher", phases, 0, teacher.epochs)
     said = [answers(model, x) for model in _models(phases)]
     for shelf, one in zip(shelves, said, strict=False):
@@ -339,14 +344,15 @@ def _phases(
     data: Data,
     runs: Sequence["_Run"],
     answers: Sequence[Answers] | None = None,
+    views: Table | None = None,
 ) -> list[Phase[Model]]:
     """One phase for all models where one program trains them, else one each."""
     rows = [run.seen for run in runs]
     if alike(models):
-        return [Phase(models, plan, keys, data, rows, answers)]
+        return [Phase(models, plan, keys, data, rows, answers, views)]
     taught = [None] * len(runs) if answers is None else [[one] for one in answers]
     return [
-        Phase([one], plan, [key], data, [part], said)
+        Phase([one], plan, [key], data, [part], said, views)
         for one, key, part, said in zip(models, keys, rows, taught, strict=True)
     ]
 

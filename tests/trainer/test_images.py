@@ -9,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import samples
+from trainer.architecture import Architecture, Block
+from trainer.convolution import Trunk
 from trainer.datasets import Dataset
 from trainer.encode import pack_samples
 from trainer.errors import DataError, PackageError
 from trainer.integer import Layer, Network
 from trainer.package import Manifest, Package, build
-from trainer.quantise import BLOCK, Quantiser
+from trainer.quantise import BLOCK, Quantiser, unfold
+from trainer.segments import SegmentedNetwork
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "image_packages.json").read_text())
 
@@ -112,6 +115,15 @@ def test_a_packed_sample_holds_each_pixel_where_an_engine_looks(case: tuple[np.n
         assert feature == rows[n, index] == value_of(square.ravel().tolist(), bits, pixel_bits)
 
 
+def test_folding_makes_channels_of_squares_and_back() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 6, 4, 2), dtype=np.uint8)
+    rows = Quantiser(bits=4, folded=True, image_shape=(6, 4, 2)).apply(features_of(pixels))
+    images = rows.reshape(3, 3, 8, 2)
+    for n, y, x, c in np.ndindex(3, 6, 4, 2):
+        assert images[n, y // 2, 4 * c + 2 * (y % 2) + x % 2, x // 2] == pixels[n, y, x, c] >> 4
+    assert (unfold(images).transpose(0, 1, 3, 2) == pixels >> 4).all()
+
+
 def test_pooling_stays_within_a_channel() -> None:
     pixels = np.zeros((1, 2, 2, 3), np.uint8)
     pixels[0, :, :, 1] = 255
@@ -158,7 +170,37 @@ def test_a_network_finds_its_pooling_whatever_the_number_of_channels(colour: Dat
         layer = Layer(weights=np.ones((inputs, 3), np.int64), bias=np.zeros(3, np.int64), shift=None)
         network = Network(layers=(layer,), input_bits=4, activation_bits=4, weight_bits=4)
         quantiser = samples.for_network(colour, network).quantiser
-        assert (quantiser.pooled, quantiser.width) == (pooled, inputs)
+        assert (quantiser.pooled, quantiser.folded, quantiser.width) == (pooled, False, inputs)
+
+
+@pytest.mark.parametrize(
+    ("image", "folded"), [((3, 4, 2), False), ((12, 2, 1), True), ((12, 1, 2), False), ((6, 2, 2), False)]
+)
+def test_a_convolution_finds_its_folding(colour: Dataset, image: tuple[int, int, int], folded: bool) -> None:
+    one = Architecture(image=image, blocks=(Block(outputs=2),)).blank(classes=3, input_bits=4)
+    trunk = Trunk(**{name: value for name, value in vars(one).items() if name != "head"})
+    inputs = 2 * image[1] * image[2]
+    layer = Layer(weights=np.ones((inputs, 3), np.int64), bias=np.zeros(3, np.int64), shift=None)
+    last = Network(layers=(layer,), input_bits=8, activation_bits=8, weight_bits=8)
+    for network in (one, SegmentedNetwork(trunks=(trunk,), last=last)):
+        assert samples.for_network(colour, network).quantiser.folded is folded
+
+
+def test_a_package_of_folded_images_says_so(colour: Dataset, tmp_path: Path) -> None:
+    quantiser = Quantiser(bits=4, folded=True, image_shape=(4, 2, 3))
+    package = build(colour, quantiser, group_size=8, seed=7)
+    package.save(tmp_path / "package")
+    again = Package.load(tmp_path / "package")
+    assert again.manifest.quantiser == quantiser
+    order = np.random.default_rng(7).permutation(40)
+    assert (again.group(4).x == quantiser.apply(colour.features[order[32:]])).all()
+    entries = json.loads(package.manifest.to_json())
+    assert entries["quantisation"]["folded"] is True
+    # one package has one manifest
+    for other in (False, 1, None):
+        entries["quantisation"]["folded"] = other
+        with pytest.raises(PackageError, match=f"entry folded is {other}; it must be true, or left out"):
+            Manifest.from_json(json.dumps(entries), source=Path("manifest.json"))
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,9 @@ def test_larger_values_never_become_smaller(features: np.ndarray, bits: int) -> 
         ({"bits": 3}, "3 bits a feature; use one of"),
         ({"bits": 4, "pooled": True}, "only images can be pooled"),
         ({"bits": 4, "pooled": True, "image_shape": (3, 4)}, "has no 2 x 2 pooling"),
+        ({"bits": 4, "folded": True}, "only images can be folded"),
+        ({"bits": 4, "folded": True, "image_shape": (4, 3)}, "cannot be folded by 2 x 2"),
+        ({"bits": 4, "pooled": True, "folded": True, "image_shape": (4, 4)}, "pooled or folded, not both"),
     ],
 )
 def test_impossible_quantisations_are_refused(arguments: dict, reason: str) -> None:
