@@ -27,14 +27,24 @@ import numpy as np
 from fuzz.engine.subject import calldata
 from fuzz.native import Machine, Native, image
 from trainer import datasets, fetch, networks, training
-from trainer.chain import deploy_binary_engine, deploy_convolution_engine, deploy_engine
+from trainer.chain import (
+    TRANSACTION_CAP,
+    Chain,
+    deploy_binary_engine,
+    deploy_convolution_engine,
+    deploy_engine,
+    deploy_segmented_engine,
+)
 from trainer.convolution import ConvolutionalNetwork
 from trainer.encode import pack_samples
+from trainer.encode_segments import files_of, model_of
 from trainer.header import MAX_MODEL_BYTES
 from trainer.integer import BINARY
 from trainer.networks import AnyNetwork
 from trainer.presets import PRESETS, Preset
 from trainer.samples import Samples, from_dataset
+from trainer.segments import SegmentedNetwork
+from trainer.steps import Steps
 
 RESULTS = Path(__file__).parent / "results" / "pareto.json"
 BUILD = Path("build/pareto")
@@ -73,6 +83,24 @@ def gas_of(machine: Machine, network: AnyNetwork) -> int:
     return round((gas[0] - gas[1]) / batch)
 
 
+def steps_gas(network: SegmentedNetwork) -> int:
+    """Execution gas of one sample of a network in segments: of every step, and of the engine's answer behind them."""
+    rng = np.random.default_rng(0)
+    sample = rng.integers(0, 2**network.input_bits, (1, network.inputs)).astype(np.uint8)
+    sample[rng.random(sample.shape) < 0.5] = 0
+    chain, files = Chain(), files_of(network)
+    sender, model = chain.account("somebody"), model_of(files)
+    with chain.active():
+        steps = Steps(chain, deploy_segmented_engine().address, gas_limit=TRANSACTION_CAP)
+        registered = list(steps.register(files, sender=sender))
+        taken = list(steps.run(network, sample[0], sender=sender))
+        payload = model + pack_samples(sample, network.input_bits)
+        asked = chain.send(steps.engine.predict, payload, len(model), 1, sender=sender)
+    assert len(registered) == len(taken) == len(files)
+    assert asked.result[0][0] == networks.predict(network, sample)[0], "the engine answers something else"
+    return sum(step.execution_gas for step in taken) + asked.execution_gas
+
+
 def _batch(network: AnyNetwork, model_bytes: int) -> int:
     """Samples of the batch whose gas is taken: one, or whole sets of what fits beside the model."""
     if isinstance(network, ConvolutionalNetwork):
@@ -98,6 +126,12 @@ class Machines:
         if deploy not in self._there:
             self._there[deploy] = Native(image(deploy))
         return self._there[deploy]
+
+    def price(self, network: AnyNetwork) -> int:
+        """Gas of one sample."""
+        if isinstance(network, SegmentedNetwork):
+            return steps_gas(network)
+        return gas_of(self.of(network), network)
 
 
 def load() -> dict[str, Any]:
@@ -142,7 +176,7 @@ def measure(preset: Preset, rows: dict[str, Any], machines: Machines) -> None:
             "bits": f"{network.input_bits}/{network.weight_bits}/{network.activation_bits}",
             "macs": network.multiply_adds,
             "model_bytes": len(networks.write(network)),
-            "gas_per_sample": gas_of(machines.of(network), network),
+            "gas_per_sample": machines.price(network),
             "mean": statistics.fmean(scores),
             "std": statistics.pstdev(scores),
             "runs": [runs[number] for number in SEEDS if number in runs],
@@ -161,7 +195,7 @@ def measure_gas(preset: Preset, rows: dict[str, Any], machines: Machines) -> Non
         print(f"{path} is not there: {preset.name} keeps its gas", file=sys.stderr)
         return
     network = networks.read(path.read_bytes())
-    rows[preset.name]["gas_per_sample"] = gas_of(machines.of(network), network)
+    rows[preset.name]["gas_per_sample"] = machines.price(network)
     store(rows)
 
 

@@ -10,6 +10,8 @@ from trainer.integer import Layer
 MIN_ACCUMULATOR_BITS = 14
 MAX_ACCUMULATOR_BITS = 25
 """Bits of a signed sum: of what the narrowest lanes hold, and of any sum of the specification."""
+PERCENTILE = 99.9
+"""Of a layer's positive values, the one that activations still hold where nothing else is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

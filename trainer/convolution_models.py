@@ -17,7 +17,7 @@ import numpy.typing as npt
 from flax import nnx
 
 from trainer import integer
-from trainer.architecture import MAX_ACCUMULATOR_BITS, MIN_ACCUMULATOR_BITS, Architecture
+from trainer.architecture import MAX_ACCUMULATOR_BITS, MIN_ACCUMULATOR_BITS, PERCENTILE, Architecture
 from trainer.convolution import MAX_LIFT, ConvolutionalNetwork, Halve
 from trainer.convolution_jax import convolve, per_channel, planes_of, rows_of, square_max, square_sum
 from trainer.encode_convolution import geometry
@@ -266,6 +266,7 @@ def calibrate(
     activation_bits: int,
     weight_bits: int,
     accumulator_bits: int = MAX_ACCUMULATOR_BITS,
+    percentile: float = PERCENTILE,
 ) -> QuantisedCNN:
     """Choose the powers of two and return the network they give, still untrained.
 
@@ -273,7 +274,9 @@ def calibrate(
     accumulator_bits: 14 to 25: rows are laid out with lanes of so many bits, in the fewest words that have them, and
                       sums stay within whatever those lanes hold.
 
-    Activations: the 99.9th percentile of a layer's positive values still fits. Weights: of the exponents around the one
+    percentile:       of a layer's positive values, the one that still fits its activations; larger values are clipped.
+
+    Weights: of the exponents around the one
     where the largest weight just fits, that with the least squared error, limits included.
     """
     assert MIN_ACCUMULATOR_BITS <= accumulator_bits <= MAX_ACCUMULATOR_BITS, "the recipe has checked it"
@@ -291,7 +294,7 @@ def calibrate(
         planes = jnp.maximum(planes, 0)
         positive = np.asarray(planes).ravel()
         positive = positive[positive > 0]
-        high = float(np.percentile(positive, 99.9)) if len(positive) else 1.0
+        high = float(np.percentile(positive, percentile)) if len(positive) else 1.0
         exponent = int(np.floor(np.log2((top + 0.5) / high)))
         # neither shift may be negative or too large, and what is added takes no more than a quarter of the limit
         least, most = exponent, exponent + integer.MAX_SHIFT

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import optax
 from flax import nnx
 from jax.sharding import Mesh
+from optax.contrib import MuonDimensionNumbers
 
 from trainer import devices
 from trainer.networks import AnyNetwork
@@ -23,6 +24,7 @@ from trainer.views import Table
 # parameters, other variables, moments of the optimiser
 State = tuple[Any, Any, Any]
 Rows = npt.NDArray[np.int32]
+KERNEL_AXES = 4
 # folded into an epoch's key for the views that it draws
 VIEWING = 1
 # of a teacher: the probability of each class, shape (n, classes)
@@ -66,6 +68,7 @@ class Plan(NamedTuple):
     precision: of matrix products that name none themselves: `EXACT`, `FAST`, or None for the device's own.
     smoothing: part of a label that is spread evenly over all classes.
     part:      of what is learnt that is a teacher's answers, not labels; 0 where there are none.
+    muon:      learning rate of Muon, which then moves kernels of convolutions; 0 where AdamW moves everything.
     """
 
     rate: float
@@ -76,14 +79,30 @@ class Plan(NamedTuple):
     precision: str | None = EXACT
     smoothing: float = 0.0
     part: float = 0.0
+    muon: float = 0.0
 
     def optimiser(self) -> optax.GradientTransformation:
-        """AdamW under 10 % of warm-up, then a cosine to 1 % of the rate."""
+        """AdamW under 10 % of warm-up, then a cosine to 1 % of the rate; Muon under the same, where there is one."""
         total = max(self.epochs * self.steps, 1)
-        schedule = optax.warmup_cosine_decay_schedule(
-            self.rate * 0.05, self.rate, total // 10, total, end_value=self.rate * 0.01
+
+        def schedule(rate: float) -> optax.Schedule:
+            return optax.warmup_cosine_decay_schedule(rate * 0.05, rate, total // 10, total, end_value=rate * 0.01)
+
+        if not self.muon:
+            return optax.adamw(schedule(self.rate), b1=0.9, b2=0.99, weight_decay=self.decay)
+        return optax.contrib.muon(
+            schedule(self.muon),
+            weight_decay=self.decay,
+            adam_learning_rate=schedule(self.rate),
+            adam_b2=0.99,
+            muon_weight_dimension_numbers=_kernels,
         )
-        return optax.adamw(schedule, b1=0.9, b2=0.99, weight_decay=self.decay)
+
+
+def _kernels(params: Any) -> Any:
+    """How Muon sees each parameter: a kernel, (K, K, inputs, outputs), as a matrix of outputs; others not at all."""
+    matrix = MuonDimensionNumbers(reduction_axis=(0, 1, 2), output_axis=3)
+    return jax.tree.map(lambda leaf: matrix if leaf.ndim == KERNEL_AXES else None, params)
 
 
 class Data(NamedTuple):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from trainer import quantise
-from trainer.architecture import MAX_ACCUMULATOR_BITS, MIN_ACCUMULATOR_BITS, Architecture, Block
+from trainer.architecture import MAX_ACCUMULATOR_BITS, MIN_ACCUMULATOR_BITS, PERCENTILE, Architecture, Block
 from trainer.convolution import ConvolutionalNetwork, Halve
 from trainer.datasets import CIFAR_10, DIGITS, FASHION_MNIST, Dataset, Rows
 from trainer.errors import DataError, NetworkError
@@ -21,6 +21,11 @@ GENERIC = "mlp"
 MAX_VIEW_SHIFT = 4
 
 AnyRecipe = TypeVar("AnyRecipe", bound="Schedule")
+
+
+def _check_muon(rate: float) -> None:
+    if rate < 0:
+        raise NetworkError(f"muon_rate is {rate}; use 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +59,14 @@ class Teacher:
     input_bits:   bits of a pixel.
     folded:       whether its images are folded, as `trainer.quantise` does it.
     views:        how else it sees images in training; its answers are those to the images as they are.
+    muon_rate:    largest learning rate of Muon, as in `ConvolutionRecipe`; 0 for AdamW alone.
     """
 
     architecture: Architecture
     input_bits: int = 8
     folded: bool = False
     views: Views | None = None
+    muon_rate: float = 0.0
     batch: int = 125
     epochs: int = 10
     rate: float = 3e-3
@@ -67,6 +74,7 @@ class Teacher:
     part: float = 0.5
 
     def __post_init__(self) -> None:
+        _check_muon(self.muon_rate)
         if not (0 < self.part <= 1 and self.epochs > 0):
             raise NetworkError(
                 f"a teacher of {self.epochs} epochs and part {self.part}; "
@@ -127,22 +135,32 @@ class ConvolutionRecipe(Schedule):
 
     architecture:     the image and the convolutions.
     folded:           whether the image is a folded one, as `trainer.quantise` makes it.
-    views:            how else images are seen in training, in both phases.
+    views:            how else images are seen in the epochs in floats; those through the rounding, which are fewer and
+                      fit less, see them as they are.
+    muon_rate:        largest learning rate of Muon (https://kellerjordan.github.io/posts/muon), which in floats moves
+                      the kernels; Adam with Nesterov's momentum moves the rest, without decay. 0 for AdamW alone.
     accumulator_bits: bits of the lanes that sums have to fit in, 14 to 25: with fewer, rows of some widths take fewer
                       words, hence less gas, and sums stay within what those hold. 14 suits widths of 16 and 32, and 16
                       those of 14 and 28.
+    percentile:       of a layer's positive values in floats, the one that its activations still hold, above 0 to 100:
+                      what is lower clips more and rounds less.
     """
 
     architecture: Architecture
     folded: bool = False
     views: Views | None = None
+    muon_rate: float = 0.0
     accumulator_bits: int = MAX_ACCUMULATOR_BITS
+    percentile: float = PERCENTILE
 
     def __post_init__(self) -> None:
         if not MIN_ACCUMULATOR_BITS <= self.accumulator_bits <= MAX_ACCUMULATOR_BITS:
             raise NetworkError(
                 f"accumulator_bits is {self.accumulator_bits}; use {MIN_ACCUMULATOR_BITS} to {MAX_ACCUMULATOR_BITS}"
             )
+        if not 0 < self.percentile <= 100:
+            raise NetworkError(f"percentile is {self.percentile}; use a number above 0, up to 100")
+        _check_muon(self.muon_rate)
         self.blank(2)
 
     def blank(self, classes: int) -> ConvolutionalNetwork:
@@ -222,6 +240,8 @@ def _fashion(name: str, hidden: int, *, bits: int, pooled: bool, expected: str) 
     return Preset(name=name, dataset=FASHION_MNIST, pooled=pooled, recipe=recipe, expected=expected)
 
 
+FOLDED = (4, 14, 14)
+"""Images of 28 x 28, folded: rows of 14 pixels take one word each."""
 LENET = Architecture(image=(1, 28, 28), blocks=(Block(outputs=8, halve=Halve.MAX), Block(outputs=16, halve=Halve.MAX)))
 
 
@@ -321,6 +341,16 @@ def _taught(name: str, *hidden: int, expected: str, bits: int = 4, smoothing: fl
     return Preset(name=name, dataset=FASHION_MNIST, pooled=True, recipe=recipe, expected=expected)
 
 
+FOLDED_TEACHER = Teacher(
+    architecture=Architecture(image=FOLDED, blocks=(Block(outputs=32, halve=Halve.MAX), Block(outputs=64))),
+    folded=True,
+    views=Views(shift=1),
+    muon_rate=0.02,
+    epochs=30,
+)
+"""Two convolutions of 3 x 3 over four planes of 14 x 14, to 32 and 64 channels: 1.2 million multiply-adds."""
+
+
 def _lenet_taught(*, expected: str) -> Preset:
     """The convolutions of `fashion-lenet` with pixels of 8 bits, which cost no more gas, and `TEACHER`.
 
@@ -338,6 +368,38 @@ def _lenet_taught(*, expected: str) -> Preset:
         teacher=TEACHER,
     )
     return Preset(name="fashion-lenet-taught", dataset=FASHION_MNIST, pooled=False, recipe=recipe, expected=expected)
+
+
+def _folded(
+    name: str,
+    *blocks: Block,
+    expected: str,
+    activation_bits: int = 4,
+    views: Views | None = None,
+    epochs: int,
+    quantised_epochs: int,
+    part: float,
+) -> Preset:
+    """Convolutions over folded images of 8 bits, kernels moved by Muon, with `FOLDED_TEACHER`.
+
+    | convolutions                     | bits | multiply-adds | gas a sample |
+    |----------------------------------|------|---------------|--------------|
+    """
+    recipe = ConvolutionRecipe(
+        architecture=Architecture(image=FOLDED, blocks=blocks),
+        folded=True,
+        views=views,
+        muon_rate=0.02,
+        input_bits=8,
+        activation_bits=activation_bits,
+        weight_bits=8,
+        accumulator_bits=16 if activation_bits == 4 else MAX_ACCUMULATOR_BITS,
+        percentile=98.0 if activation_bits == 4 else PERCENTILE,
+        epochs=epochs,
+        quantised_epochs=quantised_epochs,
+        teacher=replace(FOLDED_TEACHER, part=part),
+    )
+    return Preset(name=name, dataset=FASHION_MNIST, pooled=False, recipe=recipe, expected=expected)
 
 
 PRESETS = {
@@ -379,6 +441,36 @@ PRESETS = {
         _cifar_lenet(),
         _cifar_resnet(),
         _lenet_taught(expected="89.7 % ± 0.2"),
+        _folded(
+            "fashion-folded-8-14",
+            Block(outputs=8, halve=Halve.MAX),
+            Block(outputs=14),
+            epochs=80,
+            quantised_epochs=16,
+            part=0.9,
+            expected="",
+        ),
+        _folded(
+            "fashion-folded-32-30",
+            Block(outputs=32, halve=Halve.MAX),
+            Block(outputs=30),
+            views=Views(shift=1),
+            epochs=36,
+            quantised_epochs=12,
+            part=0.5,
+            expected="",
+        ),
+        _folded(
+            "fashion-folded-48-64",
+            Block(outputs=48, halve=Halve.MAX),
+            Block(outputs=64),
+            activation_bits=8,
+            views=Views(shift=1),
+            epochs=36,
+            quantised_epochs=6,
+            part=0.5,
+            expected="",
+        ),
         Preset(
             name=GENERIC,
             dataset=None,

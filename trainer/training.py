@@ -229,13 +229,14 @@ def _train(
     else:
         floats = plan.epochs
         models = [_floats(recipe, x.shape[1], classes, run.seed) for run in runs]
-        phases = _phases(models, plan, [run.keys[1] for run in runs], data, runs, taught, seen)
+        free = plan if isinstance(recipe, Recipe) else plan._replace(muon=recipe.muon_rate)
+        phases = _phases(models, free, [run.keys[1] for run in runs], data, runs, taught, seen)
         training.floats("float", phases, before, floats)
         quantised = [
             _calibrated(recipe, model, x[run.seen[:CALIBRATION_ROWS]])
             for run, model in zip(runs, _models(phases), strict=True)
         ]
-        tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs, taught, seen)
+        tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs, taught)
     before += floats
     for number in range(training.resume(tuning, before, tuned.epochs) + 1, tuned.epochs + 1):
         losses = _epoch(tuning)
@@ -282,7 +283,7 @@ def _answers(
             return there
     kept = len(runs[0].seen)
     batch = min(teacher.batch, kept)
-    plan = Plan(teacher.rate, teacher.decay, teacher.epochs, kept // batch, batch, precision)
+    plan = Plan(teacher.rate, teacher.decay, teacher.epochs, kept // batch, batch, precision, muon=teacher.muon_rate)
     models = [
         FloatCNN(teacher.architecture, classes=classes, input_bits=teacher.input_bits, rngs=nnx.Rngs(run.seed))
         for run in runs
@@ -327,6 +328,7 @@ def _calibrated(recipe: Recipe | ConvolutionRecipe, model: FloatMLP | FloatCNN, 
         rows,
         **bits,
         accumulator_bits=recipe.accumulator_bits,
+        percentile=recipe.percentile,
     )
 
 

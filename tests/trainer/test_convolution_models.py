@@ -142,6 +142,23 @@ def test_sums_stay_within_the_lanes_asked_for(width: int, accumulator_bits: int,
     assert (np.asarray(model(jnp.asarray(x))) == convolution.logits(network, x)).all()
 
 
+@pytest.mark.parametrize(("percentile", "shift"), [(100.0, 5), (90.0, 1)])
+def test_what_lies_above_the_percentile_is_clipped(percentile: float, shift: int) -> None:
+    """Pixels of 255 in 5 % of the places and of 30 in the others, through one weight of one."""
+    architecture = Architecture(image=(1, 10, 10), blocks=(Block(outputs=1, kernel=1),))
+    layers = [Affine(np.ones((1, 1, 1, 1)), np.zeros(1)), Affine(np.ones((100, 2)), np.zeros(2))]
+    x = np.full((20, 100), 30, np.uint8)
+    x[:, :5] = 255
+    model = calibrate(architecture, layers, x, input_bits=8, activation_bits=4, weight_bits=4, percentile=percentile)
+    network = model.export()
+    (conv,) = network.convolutions
+    weight = int(conv.weights[0, 0, 0, 0])
+    # the least power of two by which what is not clipped is 15 or less, rounded
+    assert conv.shift - int(np.log2(weight)) == shift
+    planes = convolution.planes_of(network, x)[1]
+    assert (planes == np.minimum((x.reshape(20, 1, 10, 10) * weight + conv.bias[0]) >> conv.shift, 15)).all()
+
+
 def test_a_channel_gives_up_no_more_than_its_limit_asks() -> None:
     weights = jnp.zeros((3, 3, 1, 2)).at[..., 0].set(7.0).at[0, 0, 0, 1].set(7.0)
     rounding = Rounding(

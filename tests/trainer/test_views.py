@@ -1,8 +1,12 @@
 """Views of images: which feature goes where, which view a row gets, and training with them."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -137,17 +141,18 @@ def test_a_run_with_views_may_stop_after_every_epoch(tmp_path: Path) -> None:
     assert end(resumed) == end(unbroken)
 
 
-def test_both_phases_and_the_teacher_have_views_of_their_own() -> None:
+def test_floats_and_the_teacher_have_views_of_their_own() -> None:
     teacher = Teacher(architecture=RECIPE.architecture, input_bits=4, batch=20, epochs=2)
     taught = replace(RECIPE, quantised_epochs=1)
 
-    def losses(pupils: Views | None, teachers: Views | None) -> list[float]:
+    def lost(pupils: Views | None, teachers: Views | None) -> list[float]:
         recipe = replace(taught, views=pupils, teacher=replace(teacher, views=teachers))
         return [epoch.loss for epoch in train(*rows(), recipe=recipe, seed=0, validation=0.0).history]
 
-    plain, teachers, pupils, both = (losses(a, b) for a in (None, Views()) for b in (None, Views()))
+    plain, teachers, pupils, both = (lost(a, b) for a in (None, Views()) for b in (None, Views()))
     assert pupils[:2] == plain[:2]
     assert teachers[:2] == both[:2]
+    # two epochs of the teacher, two in floats; those through the rounding begin where floats ended
     assert all(one != other for one, other in zip(plain, both, strict=True))
     assert all(one != other for one, other in zip(plain[2:], pupils[2:], strict=True))
 
@@ -158,6 +163,39 @@ def test_seeds_side_by_side_draw_the_views_of_each_alone() -> None:
     for seed, result in enumerate(together):
         alone = train(*rows(), recipe=recipe, seed=seed, validation=0.0)
         assert result.history[0].loss == pytest.approx(alone.history[0].loss, abs=1e-5)
+
+
+# two devices of one process; prints the losses
+CHILD = """
+import json
+import jax
+from tests.trainer import test_views as here
+from trainer import devices
+
+mesh = devices.mesh_of(jax.devices())
+assert mesh.size == 2, mesh
+print(json.dumps(here.losses(mesh)))
+"""
+
+
+def losses(mesh: Any) -> list[float]:
+    return [epoch.loss for epoch in train(*rows(), recipe=RECIPE, seed=5, validation=0.0, mesh=mesh).history]
+
+
+def test_two_devices_see_the_views_that_one_sees() -> None:
+    """Sums over devices are added in another order, so that only numbers near each other can be asked for."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    }
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD], env=environment, capture_output=True, text=True, check=False, timeout=200
+    )
+    assert child.returncode == 0, child.stderr
+    apart = np.array(json.loads(child.stdout.splitlines()[-1]))
+    assert np.abs(apart - losses(None))[: RECIPE.epochs].max() < 1e-4
 
 
 @pytest.mark.parametrize("change", [{"mirrored": False}, {"shift": -1}, {"shift": MAX_VIEW_SHIFT + 1}])
