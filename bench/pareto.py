@@ -8,7 +8,8 @@ Each seed's figures are written as soon as they are there, and a seed that has t
 recipe has changed. What a teacher says is kept in build/pareto/teachers: seconds include its training where it was not
 there yet. Accuracy is the integer network's on the official test set. Gas is execution gas of the deployed
 engine, cold, on revm: what a sample of a whole set adds to a call of none, on random inputs of which half are zero; of
-a convolutional network, which runs samples one by one, what one adds.
+a convolutional network, which runs samples one by one, what one adds. Of a network in segments it is that of all steps
+of a sample and of the engine's answer behind them, on titanoboa; calls of none are not taken off.
 """
 
 import argparse

@@ -382,8 +382,12 @@ def _folded(
 ) -> Preset:
     """Convolutions over folded images of 8 bits, kernels moved by Muon, with `FOLDED_TEACHER`.
 
-    | convolutions                     | bits | multiply-adds | gas a sample |
-    |----------------------------------|------|---------------|--------------|
+    | channels | bits (in/w/act) | multiply-adds | gas a sample |
+    |----------|-----------------|---------------|--------------|
+    | 8, 14    | 8/8/4           | 112,700       | 480,604      |
+
+    The first convolution is halved by its largest numbers. Weights of 8 bits cost little more gas than those of 4, and
+    lose less. One and a half minutes of training a seed for the smallest, and 3 for its teacher, on one CPU core.
     """
     recipe = ConvolutionRecipe(
         architecture=Architecture(image=FOLDED, blocks=blocks),
@@ -448,7 +452,7 @@ PRESETS = {
             epochs=80,
             quantised_epochs=16,
             part=0.9,
-            expected="",
+            expected="90.2 % ± 0.1",
         ),
         _folded(
             "fashion-folded-32-30",
@@ -458,7 +462,7 @@ PRESETS = {
             epochs=36,
             quantised_epochs=12,
             part=0.5,
-            expected="",
+            expected="not measured yet",
         ),
         _folded(
             "fashion-folded-48-64",
@@ -469,7 +473,7 @@ PRESETS = {
             epochs=36,
             quantised_epochs=6,
             part=0.5,
-            expected="",
+            expected="not measured yet",
         ),
         Preset(
             name=GENERIC,

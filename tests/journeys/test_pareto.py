@@ -13,11 +13,14 @@ from bench.front import PICTURE, frontier, svg
 from bench.rungs import RUNGS, best
 from bench.tables import HERE, load
 from fuzz.native import Answer
+from tests.convolution_strategies import build
 from trainer import datasets, networks
 from trainer.architecture import Architecture, Block
+from trainer.chain import Chain, Receipt
 from trainer.datasets import Dataset
 from trainer.integer import Layer, Network
 from trainer.presets import PRESETS, Preset, Recipe
+from trainer.segments import cut
 
 ROWS: dict[str, Any] = load(HERE / "results" / "pareto.json")["presets"]
 
@@ -113,6 +116,30 @@ def test_a_seed_that_was_measured_is_not_trained_again(little: Preset, monkeypat
     pareto.measure_gas(changed, pareto.load(), Fixed())
     assert json.loads(pareto.RESULTS.read_text())["presets"]["little"]["gas_per_sample"] == 66
     assert trained == [0, 1, 0, 1]
+
+
+def test_a_network_in_segments_costs_its_steps_and_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = build((2, 4, 4), [{"outputs": 2}, {"outputs": 3}, {"outputs": 2, "size": 1}], classes=4)
+    sent: list[Receipt] = []
+    send = Chain.send
+
+    def noted(chain: Chain, function: Any, *arguments: Any, **more: Any) -> Receipt:
+        sent.append(send(chain, function, *arguments, **more))
+        return sent[-1]
+
+    monkeypatch.setattr(Chain, "send", noted)
+    network = cut(whole, fits=lambda segment: len(segment.convolutions) <= 1)
+    price = pareto.Machines().price(network)
+    count = len(network.segments)
+    # each is registered, which every sample after the first is spared, and stepped; then the engine is asked
+    assert count == 3
+    assert len(sent) == 2 * count + 1
+    assert price == sum(receipt.execution_gas for receipt in sent[count:])
+    assert all(receipt.execution_gas > 22_100 for receipt in sent[count : 2 * count])
+    right = networks.predict
+    monkeypatch.setattr(networks, "predict", lambda network, samples: (right(network, samples) + 1) % 4)
+    with pytest.raises(AssertionError, match="the engine answers something else"):
+        pareto.Machines().price(network)
 
 
 @pytest.mark.parametrize("kind", ["dense", "binary", "convolution"])

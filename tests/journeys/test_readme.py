@@ -93,7 +93,7 @@ def test_the_tables_are_those_of_the_benchmarks(page: Path) -> None:
 
 def test_the_presets_of_the_readme_promise_what_the_presets_do() -> None:
     rows = re.findall(
-        r"^\| `([a-z]+(?:-\d+)+(?:-binary|-taught)?|fashion-lenet(?:-taught)?|cifar-[a-z0-9-]+)` "
+        r"^\| `([a-z]+(?:-\d+)+(?:-binary|-taught)?|fashion-(?:lenet(?:-taught)?|folded-[0-9-]+)|cifar-[a-z0-9-]+)` "
         r"\|.*\| ([^|]+) \| `([^`]+)` \|$",
         README,
         re.M,
