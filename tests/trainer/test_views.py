@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from trainer import networks
+from trainer import networks, training
 from trainer.architecture import Architecture, Block
 from trainer.errors import NetworkError
 from trainer.phase import Phase, Plan, place, seen_as
@@ -155,6 +155,19 @@ def test_floats_and_the_teacher_have_views_of_their_own() -> None:
     # two epochs of the teacher, two in floats; those through the rounding begin where floats ended
     assert all(one != other for one, other in zip(plain, both, strict=True))
     assert all(one != other for one, other in zip(plain[2:], pupils[2:], strict=True))
+
+
+def test_epochs_through_the_rounding_see_images_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[tuple[int, bool]] = []
+
+    class Noted(Phase[Any]):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            found.append((self.plan.epochs, self.views is not None))
+
+    monkeypatch.setattr(training, "Phase", Noted)
+    train(*rows(), recipe=RECIPE, seed=0, validation=0.0)
+    assert found == [(RECIPE.epochs, True), (RECIPE.quantised_epochs, False)]
 
 
 def test_seeds_side_by_side_draw_the_views_of_each_alone() -> None:
