@@ -28,7 +28,8 @@ def value_of(kind: str, parts: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
     if kind.endswith("[]"):
         return st.lists(value_of(kind[:-2], parts), max_size=3)
     return {
-        "uint256": st.integers(0, 2**256 - 1),
+        **{f"uint{bits}": st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64, 256)},
+        "int256": st.integers(-(2**255), 2**255 - 1),
         "address": st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex()),
         "bytes32": st.binary(min_size=32, max_size=32),
         "bool": st.booleans(),
@@ -48,6 +49,13 @@ def entries(kind: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 FUNCTIONS, EVENTS = entries("function"), entries("event")
+
+
+def test_every_type_can_be_drawn() -> None:
+    """What hypothesis draws it may not draw the next time."""
+    for _, entry in (*FUNCTIONS, *EVENTS):
+        for part in (*entry["inputs"], *entry.get("outputs", [])):
+            value_of(part["type"], part.get("components", []))
 
 
 @given(st.data())
