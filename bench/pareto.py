@@ -161,7 +161,7 @@ def measure(preset: Preset, rows: dict[str, Any], machines: Machines) -> None:
         result = training.train(
             data.x, data.y, recipe=preset.recipe, seed=seed, classes=data.classes, fine=data.fine, shelf=TEACHERS
         )
-        network = result.network
+        network = networks.fitted(result.network)
         BUILD.mkdir(parents=True, exist_ok=True)
         (BUILD / f"{preset.name}-{seed}.bin").write_bytes(networks.write(network))
         right = networks.predict_jax(network, data.test_x) == data.test_y

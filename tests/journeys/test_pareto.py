@@ -18,9 +18,11 @@ from trainer import datasets, networks
 from trainer.architecture import Architecture, Block
 from trainer.chain import Chain, Receipt
 from trainer.datasets import Dataset
+from trainer.errors import EncodingError
 from trainer.integer import Layer, Network
 from trainer.presets import PRESETS, Preset, Recipe
-from trainer.segments import cut
+from trainer.segments import SegmentedNetwork, cut
+from trainer.training import TrainResult
 
 ROWS: dict[str, Any] = load(HERE / "results" / "pareto.json")["presets"]
 
@@ -116,6 +118,23 @@ def test_a_seed_that_was_measured_is_not_trained_again(little: Preset, monkeypat
     pareto.measure_gas(changed, pareto.load(), Fixed())
     assert json.loads(pareto.RESULTS.read_text())["presets"]["little"]["gas_per_sample"] == 66
     assert trained == [0, 1, 0, 1]
+
+
+def test_what_no_transaction_holds_is_kept_in_segments(little: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = build((4, 14, 14), [{"outputs": 48, "halve": 2}, {"outputs": 64}], bits=(8, 8, 8), bound=2**23)
+    with pytest.raises(EncodingError, match="blocks of 8 rows"):
+        networks.write(large)
+    result = TrainResult(network=large, validation_accuracy=None, seconds=1.0, history=())
+    monkeypatch.setattr(pareto.training, "train", lambda *arguments, **more: result)
+    monkeypatch.setattr(networks, "predict_jax", lambda network, samples: np.zeros(len(samples), np.uint8))
+    monkeypatch.setattr(pareto, "steps_gas", lambda network: 88)
+    monkeypatch.setattr(pareto, "SEEDS", (0,))
+    pareto.measure(little, pareto.load(), pareto.Machines())
+    found = pareto.load()["little"]
+    assert (found["net"], found["gas_per_sample"]) == ("4x14x14-48x7x7-64x7x7|3136-3", 88)
+    kept = networks.read((pareto.BUILD / "little-0.bin").read_bytes())
+    assert isinstance(kept, SegmentedNetwork)
+    assert found["macs"] == kept.multiply_adds == large.multiply_adds
 
 
 def test_a_network_in_segments_costs_its_steps_and_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
