@@ -28,10 +28,10 @@ from trainer.dashboard.app import PAGE, create
 from trainer.dashboard.life import spans
 from trainer.dashboard.money import BURNED, HELD, flow
 from trainer.dashboard.prices import Price
-from trainer.dashboard.reading import Nobody, Reader
+from trainer.dashboard.reading import TRIES, Nobody, Reader
 from trainer.dashboard.watch import Moment, Watch
 from trainer.index import FOREVER, Index
-from trainer.protocol import ETHER, Phase
+from trainer.protocol import ETHER, Outcome, Phase
 
 CHROMIUM = "/usr/bin/chromium"
 LIAR, AUDITED = 2, 20
@@ -243,6 +243,34 @@ def test_hundreds_of_trainers_are_drawn_as_a_few(tmp_path: Path) -> None:
     assert "295 others" in site.text(f"/challenge/{id}")
 
 
+def test_a_reward_that_went_back_is_no_price(tmp_path: Path) -> None:
+    """A model was shown and counted, then disproven, and no other claim stood."""
+    made = Invented()
+    poster = person("poster")
+    id = made.post(poster)
+    made.draw(id)
+    made.commit(id, [person("ada")])
+    made.until(made.now + TERMS.windows.commit)
+    made.reveal(id, poster)
+    made.claim(id, {0: 230})
+    made.until(made.now + TERMS.windows.claim)
+    made.unseal(id, 0, 230)
+    made.fraud(id, 0, 0, person("auditor"))
+    made.wait(TERMS.windows.nominate)
+    said = {"id": id, "outcome": int(Outcome.UNNOMINATED), "winner": ETHER, "reward": TERMS.reward}
+    made.call(made.pay(id, poster, TERMS.reward), ("Settled", said))
+    site = Site(tmp_path / "i", made, MARKET)
+    site.watch.look()
+    assert site.json("/api/prices")["prices"] == []
+    assert site.json("/api/market")["outcomes"] == {"unnominated": 1}
+    assert "No claim left standing" in site.text(f"/challenge/{id}")
+    assert [span["phase"] for span in site.json(f"/api/challenges/{id}")["phases"]][-3:] == [
+        "nominate",
+        "settle",
+        "closed",
+    ]
+
+
 # ── many ──
 
 
@@ -315,6 +343,21 @@ def test_readers_and_the_thread_do_not_disturb_each_other(tmp_path: Path) -> Non
             done.set()
         assert all(reader.result() for reader in readers)
     assert site.json("/api/state")["known"]["block"] == heights[-1]
+
+
+def test_a_story_is_read_again_if_the_cache_changed_meanwhile(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, last = [], Index.last
+    monkeypatch.setattr(Index, "events", lambda index, id: read.append(id) or [])
+    # a block more at each look, until the third story
+    heights = iter([1, 2, 3, 4, 5, 5])
+    monkeypatch.setattr(Index, "last", lambda index: next(heights))
+    site.reader.story(0)
+    assert read == [0, 0, 0]
+    heights = iter(range(2 * TRIES))
+    assert "being read" in site.text("/challenge/0", 503)
+    assert len(read) == 3 + TRIES
+    monkeypatch.setattr(Index, "last", last)
+    assert site.reader.story(0).life.id == 0
 
 
 def whole_until(whole: Invented, height: int) -> History:
