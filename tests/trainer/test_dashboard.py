@@ -271,6 +271,23 @@ def test_a_reward_that_went_back_is_no_price(tmp_path: Path) -> None:
     ]
 
 
+def test_no_phase_comes_back_after_calls_that_leave_the_clock_as_it_was(tmp_path: Path) -> None:
+    """A withheld hold-out: bonds are released while the clock stored last is still that of the commits."""
+    made = Invented()
+    id = made.post(person("poster"))
+    made.draw(id)
+    trainers = [person("ada"), person("ben")]
+    made.commit(id, trainers)
+    made.until(made.now + TERMS.windows.commit + TERMS.windows.reveal)
+    for seal, trainer in enumerate(trainers):
+        made.wait(60)
+        made.release(id, seal, trainer)
+    site = Site(tmp_path / "i", made, MARKET)
+    site.watch.look()
+    phases = [span["phase"] for span in site.json(f"/api/challenges/{id}")["phases"]]
+    assert phases == ["draw", "commit", "reveal", "settle"]
+
+
 # ── many ──
 
 
