@@ -55,8 +55,9 @@ def parse_threshold(text: str, samples: int) -> int:
     return count
 
 
-def ether(wei: int) -> str:
-    """An amount of wei in ether, exactly."""
+def ether(wei: int, decimals: int = 18) -> str:
+    """An amount of wei in ether, or of a token's smallest unit in the token, exactly."""
     sign, wei = ("-", -wei) if wei < 0 else ("", wei)
-    fraction = f"{wei % ETHER:018d}".rstrip("0")
-    return f"{sign}{wei // ETHER}" + (f".{fraction}" if fraction else "")
+    whole, rest = divmod(wei, 10**decimals)
+    fraction = f"{rest:0{decimals}d}".rstrip("0") if rest else ""
+    return f"{sign}{whole}" + (f".{fraction}" if fraction else "")

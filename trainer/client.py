@@ -52,7 +52,7 @@ class Seal:
         directory.parent.mkdir(parents=True, exist_ok=True)
         beside = directory.with_name(f".{directory.name}.part")
         shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
+        beside.mkdir(mode=0o700)
         for name, content in files.items():
             with (beside / name).open("wb") as file:
                 file.write(content)
@@ -180,8 +180,8 @@ class MarketClient:
 
         Raises `ChainError` if the challenge's engine refuses the model: its bond would be lost at the unsealing.
         """
+        self.check_model(seal)
         terms = self.contract.terms_of(seal.challenge)
-        self._check_model(seal, terms)
         value = terms.trainer_bond + terms.seal_fee if terms.token == ETHER else 0
         digest = seal_hash(
             chain_id=self.chain.chain_id,
@@ -201,7 +201,9 @@ class MarketClient:
             result=lambda event: int(event.seal),
         )
 
-    def _check_model(self, seal: Seal, terms: Any) -> None:
+    def check_model(self, seal: Seal) -> None:
+        """Raise `ChainError` for a model that the challenge's engine refuses."""
+        terms = self.contract.terms_of(seal.challenge)
         if len(seal.model) > terms.model_bytes:
             raise ChainError(
                 f"the model has {len(seal.model)} bytes, and the challenge takes {terms.model_bytes}; train a smaller "

@@ -68,7 +68,7 @@ def lied(package: Package) -> Played:
 def refused(package: Package) -> Played:
     """A dense network of one bit, but for its weights, has no way in, though nobody looked before it was sealed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MarketClient, "_check_model", lambda *_: None)
+        patch.setattr(MarketClient, "check_model", lambda *_: None)
         play = played(package, {"cleo": DENSE})
     with play.chain.active(), boa.reverts("engine: bad weight bits"):
         play.claim_and_unseal("cleo", [group.labels for group in play.groups])

@@ -4,17 +4,16 @@ from typing import Annotated
 
 import typer
 
-from trainer.amounts import ether
-from trainer.commands.market import IdArgument
+from trainer.commands.market import IdArgument, until
 from trainer.commands.work import Work, on_node
 from trainer.protocol import Outcome, Phase
 
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    on_node(app, sends=True)(audit)
-    on_node(app, sends=True)(nominate)
-    on_node(app, sends=True)(settle)
+    on_node(app, sends=True, waits=True)(audit)
+    on_node(app, sends=True, waits=True)(nominate)
+    on_node(app, sends=True, waits=True)(settle)
 
 
 def audit(
@@ -25,7 +24,7 @@ def audit(
     ] = False,
 ) -> None:
     """Compute what the candidate should have predicted, and prove on the chain what is false."""
-    from trainer.roles import auditor
+    from trainer.roles import auditor, token
 
     desk = work.desk
     finding = auditor.check(desk, number)
@@ -33,13 +32,14 @@ def audit(
     if finding.lies:
         receipt = auditor.prove(desk, number, finding)
         work.sent("audit", receipt)
+        challenge = desk.challenge(number)
         bounty = receipt.events[-1].bounty if receipt.events else 0
-        work.tell(
-            {**result, "verdict": "fraud", "bounty": ether(bounty)}, f"trainer nominate {number}, and trainer withdraw"
-        )
+        result |= {"verdict": "fraud", "bounty": token.show(desk, challenge.terms.token, bounty)}
+        another = challenge.best_claim() is not None
+        work.tell(result, f"trainer withdraw; trainer {'nominate' if another else 'settle'} {number} --wait")
         return
     if not full:
-        work.tell({**result, "verdict": "honest"}, f"trainer audit {number} --full has the chain execute every sample")
+        work.tell({**result, "verdict": "honest"}, _after_honest(work, number))
         return
     executed = 0
     for masks, receipt in auditor.execute(desk, number):
@@ -47,6 +47,14 @@ def audit(
         executed += count
         work.sent(f"slots {', '.join(map(str, masks))}: {count} samples", receipt)
     work.tell({**result, "verdict": "honest", "executed": executed}, f"trainer settle {number}")
+
+
+def _after_honest(work: Work, number: int) -> str:
+    """What is left to do where nothing is false."""
+    clock = work.desk.clock(challenge := work.desk.challenge(number))
+    if not challenge.terms.full_audit:
+        return f"trainer settle {number} --wait; the audits end {until(clock.ends, work.chain.now)}"
+    return f"trainer audit {number} --full, which executes the {clock.unaudited} samples that are left"
 
 
 def nominate(
@@ -62,15 +70,17 @@ def nominate(
     desk = work.desk
     challenge = desk.require(number, Phase.NOMINATE, "nominate")
     if seal is None:
-        seal = auditor.best_claim(challenge)
+        seal = auditor.best_claim(challenge, desk.chain.now)
     work.sent("nominate", desk.client.nominate(number, seal, sender=desk.me))
     work.tell({"challenge": number, "seal": seal}, f"its trainer: trainer unseal {number}, after the nominations")
 
 
 def settle(work: Work, number: IdArgument) -> None:
     """Pay the reward of a decided challenge."""
+    from trainer.roles import token
+
     desk = work.desk
-    desk.require(number, Phase.SETTLE, "settle")
+    challenge = desk.require(number, Phase.SETTLE, "settle", sent=f"settle/{number}")
     receipt = desk.client.settle(number, sender=desk.me)
     work.sent("settle", receipt)
     if not receipt.events:
@@ -82,7 +92,7 @@ def settle(work: Work, number: IdArgument) -> None:
             "challenge": number,
             "outcome": Outcome(last.outcome).name,
             "winner": str(last.winner),
-            "reward": ether(last.reward),
+            "reward": token.show(desk, challenge.terms.token, last.reward),
         },
         "trainer withdraw",
     )

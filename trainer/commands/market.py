@@ -1,7 +1,7 @@
 """`trainer deploy`, `trainer list`, `trainer show`, `trainer withdraw`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -13,6 +13,9 @@ from trainer.files import check_file
 from trainer.node import settings
 from trainer.protocol import ETHER, Outcome, Phase, Rule
 
+if TYPE_CHECKING:
+    from trainer.roles.desk import Desk
+
 ENGINES = ("dense", "binary", "convolution", "segmented")
 IdArgument = Annotated[int, typer.Argument(min=0, help="The challenge.")]
 
@@ -22,7 +25,7 @@ def add(app: typer.Typer) -> None:
     on_node(app, sends=True)(deploy)
     on_node(app, "list")(listing)
     on_node(app)(show)
-    on_node(app, sends=True)(withdraw)
+    on_node(app, sends=True, waits=True)(withdraw)
 
 
 def deploy(
@@ -84,7 +87,7 @@ def listing(
     index = work.desk.index
     index.sync()
     now, block = work.chain.now, work.chain.block + 1
-    rows = []
+    rows, units = [], dict[str, int]()
     for challenge in index.challenges():
         clock = challenge.clock(now, block)
         if wanted is not None and clock.phase != wanted:
@@ -94,7 +97,7 @@ def listing(
                 "challenge": challenge.id,
                 "phase": clock.phase.name,
                 "ends": until(clock.ends, now),
-                "reward": ether(challenge.terms.reward),
+                "reward": _money(units, work.desk, challenge.terms.token, challenge.terms.reward),
                 "threshold": f"{challenge.terms.threshold} of {challenge.terms.holdout * challenge.terms.samples}",
                 "seals": clock.seals,
                 "outcome": clock.outcome.name if clock.outcome else "",
@@ -111,6 +114,15 @@ def listing(
     for row in rows:
         table.add_row(*map(str, row.values()))
     output.print(table)
+
+
+def _money(units: dict[str, int], desk: "Desk", token: str, amount: int) -> str:
+    """An amount of ether, or of a token with its address; every token is asked for its decimals once."""
+    from trainer.roles.token import decimals
+
+    if token not in units:
+        units[token] = decimals(desk, token)
+    return ether(amount, units[token]) + ("" if token == ETHER else f" of {token}")
 
 
 def _phase(text: str) -> Phase:
@@ -132,10 +144,13 @@ def until(ends: int, now: int) -> str:
 
 def show(work: Work, number: IdArgument) -> None:
     """Everything that the logs say of one challenge."""
+    from trainer.roles import token
+
     challenge = work.desk.challenge(number)
     now = work.chain.now
     clock = work.desk.clock(challenge)
     terms = challenge.terms
+    unit = token.decimals(work.desk, terms.token)
     facts: dict[str, Any] = {
         "challenge": number,
         "phase": clock.phase.name,
@@ -143,10 +158,10 @@ def show(work: Work, number: IdArgument) -> None:
         "outcome": clock.outcome.name if clock.outcome else "",
         "poster": challenge.poster,
         "token": "ether" if terms.token == ETHER else terms.token,
-        "reward": ether(terms.reward),
-        "poster_bond": ether(terms.poster_bond),
-        "trainer_bond": ether(terms.trainer_bond),
-        "seal_fee": ether(terms.seal_fee),
+        "reward": ether(terms.reward, unit),
+        "poster_bond": ether(terms.poster_bond, unit),
+        "trainer_bond": ether(terms.trainer_bond, unit),
+        "seal_fee": ether(terms.seal_fee, unit),
         "rule": Rule(terms.rule).name,
         "threshold": f"{terms.threshold} of {terms.holdout * terms.samples}",
         "root": "0x" + terms.root.hex(),
@@ -164,9 +179,10 @@ def show(work: Work, number: IdArgument) -> None:
     if work.json:
         work.tell({**facts, "claims": claims, "events": [_event(event) for event in work.desk.index.events(number)]})
         return
-    work.tell(facts, next_step(number, clock.phase, clock.outcome))
+    work.tell({name: value for name, value in facts.items() if value != ""})
     for event in work.desk.index.events(number):
         output.print(f"  block {event.block:>8}  {event.name:15} {_brief(event)}")
+    output.print(f"Next: {next_step(number, clock.phase, clock.outcome)}")
 
 
 def _event(event: Any) -> dict[str, Any]:
@@ -212,10 +228,15 @@ def withdraw(
     token: Annotated[str, typer.Option(help="Address of a token; by default ether.")] = ETHER,
 ) -> None:
     """Take out what the market credits to the account."""
+    from trainer.roles.token import show as show_amount
+
     desk = work.desk
-    credit = int(desk.view("credit", token, desk.me))
-    if credit == 0:
-        raise ChainError(f"the market credits nothing to {desk.me}; `trainer show` says what is still open")
+    while (credit := int(desk.view("credit", token, desk.me))) == 0:
+        if not work.wait:
+            raise ChainError(f"the market credits nothing to {desk.me}; `trainer show` says what is still open")
+        work.waits(f"waiting to withdraw: the market credits nothing to {desk.me} yet")
+    work.waits(None)
     receipt = desk.client.withdraw(token, sender=desk.me)
     work.sent("withdraw", receipt)
-    work.tell({"account": desk.me, "amount": ether(credit), "token": "ether" if token == ETHER else token})
+    amount = show_amount(desk, token, credit)
+    work.tell({"account": desk.me, "amount": amount, "token": "ether" if token == ETHER else token})

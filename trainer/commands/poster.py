@@ -1,6 +1,5 @@
 """`trainer post`, `cancel`, `draw`, `reveal`: what a poster does."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +17,17 @@ PackageOption = Annotated[Path | None, typer.Option(help="The package; by defaul
 Window = Annotated[str, typer.Option(help="Such as 45s, 30m, 24h or 7d.")]
 
 
+DRAWN = ~(Phase.POSTED | Phase.DRAW)
+"""Phases after the draw."""
+
+
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     on_node(app, sends=True)(post)
     on_node(app, sends=True)(cancel)
-    on_node(app, sends=True)(draw)
-    on_node(app)(publish)
-    on_node(app, sends=True)(reveal)
+    on_node(app, sends=True, waits=True)(draw)
+    on_node(app, waits=True, ipfs=True)(publish)
+    on_node(app, sends=True, waits=True)(reveal)
 
 
 def post(
@@ -55,6 +58,7 @@ def post(
 ) -> None:
     """Escrow a reward and a bond, and fix the terms of a challenge."""
     from trainer.roles import poster
+    from trainer.roles import token as tokens
 
     if rule.upper() not in Rule.__members__:
         raise DataError(f"--rule: {rule!r} is no rule; use best or first")
@@ -67,7 +71,7 @@ def post(
         "audit": audit,
         "nominate": nominate,
     }
-    decimals = 18 if token == ETHER else poster.decimals(work.desk, token)
+    decimals = tokens.decimals(work.desk, token)
     given = {"reward": reward, "poster_bond": poster_bond, "trainer_bond": trainer_bond, "seal_fee": seal_fee}
     amounts: dict[str, Any] = {
         name: parse_amount(text, "--" + name.replace("_", "-"), decimals) for name, text in given.items()
@@ -88,13 +92,21 @@ def post(
         known = ", ".join(work.settings.engines) or "none"
         raise DataError(f"--engine: the settings have no engine {engine!r} (there: {known}); use its address")
     desk = work.desk
-    if token != ETHER and (receipt := poster.approve(desk, token, terms.reward + terms.poster_bond)) is not None:
-        work.sent("approve", receipt)
+    if not poster.posted(desk, terms) or again:
+        approved = tokens.approve(desk, token, terms.reward + terms.poster_bond)
+        if approved is not None:
+            work.sent("approve", approved)
+            if work.dry:
+                # the post needs what was only estimated
+                work.tell({})
+                return
     done = poster.post(desk, package, terms, again=again)
-    work.sent("post", done.receipt)
     if work.dry:
         work.tell({})
         return
+    if done.before:
+        work.say(f"note: posted before, as challenge {done.challenge}; --again posts the same terms once more")
+    work.sent("post", done.receipt)
     work.tell(
         {"challenge": done.challenge, "seed_block": done.seed_block, "root": "0x" + terms.root.hex()},
         f"trainer draw {done.challenge} --wait",
@@ -104,28 +116,26 @@ def post(
 def cancel(work: Work, number: IdArgument) -> None:
     """Take a challenge back before its seed block is mined."""
     desk = work.desk
-    desk.require(number, Phase.POSTED, "cancel")
+    desk.require(number, Phase.POSTED, "cancel", sent=f"cancel/{number}")
     work.sent("cancel", desk.client.cancel(number, sender=desk.me))
     work.tell({"challenge": number, "outcome": "CANCELLED"}, "trainer withdraw")
 
 
-def draw(
-    work: Work,
-    number: IdArgument,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the block after the seed block.")] = False,
-) -> None:
+def draw(work: Work, number: IdArgument) -> None:
     """Draw the hold-out from the hash of the block that the post fixed."""
     from trainer.roles import poster
 
     desk = work.desk
-    while wait and desk.clock(desk.challenge(number)).phase == Phase.POSTED:
-        time.sleep(1)
-    challenge = desk.require(number, Phase.DRAW | Phase.POSTED, "draw")
-    if desk.clock(challenge).phase == Phase.POSTED:
-        raise ChainError(
-            f"the seed of challenge {number} is the hash of block {challenge.seed_block}, and the newest is "
-            f"{desk.chain.block}; wait, or use --wait"
-        )
+    seed = desk.require(number, Phase.POSTED | Phase.DRAW, "draw", sent=f"draw/{number}").seed_block
+    # nodes estimate as if in their newest block, which does not know its own hash
+    while (newest := desk.chain.block) <= seed:
+        if not work.wait:
+            raise ChainError(
+                f"the seed of challenge {number} is the hash of block {seed}, and the newest is block {newest}; "
+                "wait until there are more, or use --wait"
+            )
+        work.waits(f"waiting to draw: the seed is the hash of block {seed}, which is not mined yet")
+    work.waits(None)
     work.sent("draw", desk.client.draw(number, sender=desk.me))
     if work.dry:
         work.tell({})
@@ -147,6 +157,8 @@ def publish(
     """Publish the training groups of a drawn challenge, and of the held-out ones nothing but their commitments."""
     from trainer.roles import data
 
+    if work.wait:
+        work.desk.require(number, DRAWN, "publish")
     done = data.publish(work.desk, number, package, to)
     work.tell(
         {"challenge": number, "published": done.source, "path": done.path, "bytes": done.size},

@@ -1,21 +1,26 @@
 """`trainer commit`, `claim`, `unseal`, `release`: what a trainer does on a node."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trainer.commands.market import IdArgument, until
+from trainer.commands.poster import DRAWN
 from trainer.commands.work import Work, on_node
-from trainer.errors import ChainError
+from trainer.errors import AssayError, ChainError
+from trainer.protocol import Phase
+
+if TYPE_CHECKING:
+    from trainer.exchange.fetch import Fetched
 
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    on_node(app)(fetch)
+    on_node(app, waits=True, ipfs=True)(fetch)
     on_node(app, sends=True)(commit)
-    on_node(app, sends=True)(claim)
-    on_node(app, sends=True)(unseal)
+    on_node(app, sends=True, waits=True)(claim)
+    on_node(app, sends=True, waits=True)(unseal)
     on_node(app, sends=True)(release)
 
 
@@ -31,7 +36,7 @@ def fetch(
     """Fetch the training groups of a challenge, each checked against the root on the chain."""
     from trainer.roles import data
 
-    fetched = data.fetch(work.desk, number, source, out)
+    fetched = _published(work, number, source, out) if work.wait else data.fetch(work.desk, number, source, out)
     for note in fetched.notes:
         work.say(f"note: {note}")
     samples = len(fetched.outline.kept) * fetched.outline.manifest.group_size
@@ -39,6 +44,20 @@ def fetch(
         {"challenge": number, "directory": str(out), "groups": len(fetched.outline.kept), "samples": samples},
         f"trainer train --dataset {out} --out model.bin, then trainer commit {number} model.bin",
     )
+
+
+def _published(work: Work, number: int, source: list[str], out: Path) -> "Fetched":
+    """What is fetched once it is drawn and published; waits for that while one may commit."""
+    from trainer.roles import data
+
+    while True:
+        challenge = work.desk.require(number, DRAWN, "fetch")
+        try:
+            return data.fetch(work.desk, number, source, out)
+        except AssayError as error:
+            if work.desk.clock(challenge).phase != Phase.COMMIT:
+                raise
+            work.waits(f"waiting to fetch: {error}")
 
 
 def commit(
@@ -52,6 +71,9 @@ def commit(
     desk = work.desk
     network = trainer.read_model(model)
     receipt = trainer.commit(desk, number, network)
+    if work.dry:
+        work.tell({})
+        return
     work.sent("commit", receipt)
     ends = until(desk.clock(desk.challenge(number)).ends, desk.chain.now)
     work.tell(
@@ -82,7 +104,9 @@ def unseal(work: Work, number: IdArgument) -> None:
     receipt = trainer.unseal(work.desk, number)
     work.sent("unseal", receipt)
     score = receipt.events[-1].score if receipt.events else 0
-    work.tell({"challenge": number, "right": score}, f"trainer audit {number} --full, where the terms demand it")
+    full = work.desk.challenge(number).terms.full_audit
+    after = f"trainer audit {number} --full" if full else f"trainer settle {number}, once the audits are over"
+    work.tell({"challenge": number, "right": score}, after)
 
 
 def release(

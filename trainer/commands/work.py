@@ -2,6 +2,7 @@
 
 import inspect
 import json as json_module
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from trainer.roles.desk import Desk
 
 GWEI = 10**9
+POLL_SECONDS = 1.0
 output = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
 progress = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
@@ -45,17 +47,25 @@ SENDING: dict[str, tuple[Any, Any]] = {
     "confirmations": (Annotated[int | None, typer.Option(help="Blocks until a transaction counts; 1.")], None),
     "dry_run": (Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and send nothing.")], False),
 }
-OWN = {"json", "config", "dry_run"}
+WAITING: dict[str, tuple[Any, Any]] = {
+    "wait": (Annotated[bool, typer.Option("--wait", help="Wait until it is time.")], False),
+}
+IPFS: dict[str, tuple[Any, Any]] = {
+    "ipfs_gateway": (Annotated[str | None, typer.Option(help="IPFS gateway, such as https://ipfs.io.")], None),
+    "ipfs_node": (Annotated[str | None, typer.Option(help="RPC API of an IPFS node, http://127.0.0.1:5001.")], None),
+}
+OWN = {"json", "config", "dry_run", "wait"}
 """Options that are no settings."""
 
 
 class Work:
     """One run of a command on a node."""
 
-    def __init__(self, chosen: settings.Settings, *, json: bool, sends: bool, dry: bool) -> None:
+    def __init__(self, chosen: settings.Settings, *, json: bool, sends: bool, dry: bool, wait: bool = False) -> None:
         """Nothing is asked of anyone yet."""
-        self.settings, self.json, self.sends, self.dry = chosen, json, sends, dry
+        self.settings, self.json, self.sends, self.dry, self.wait = chosen, json, sends, dry, wait
         self.transactions: list[dict[str, Any]] = []
+        self._waited: str | None = None
 
     @cached_property
     def chain(self) -> "NodeChain":
@@ -73,7 +83,9 @@ class Work:
         """The market, with its logs."""
         from trainer.roles.desk import Desk
 
-        return Desk(self.chain, self.settings)
+        desk = Desk(self.chain, self.settings)
+        desk.waiting = self.waits if self.wait else None
+        return desk
 
     def _signer(self) -> keys.Signer:
         chosen = self.settings
@@ -106,6 +118,14 @@ class Work:
         """Something on the way, on stderr."""
         progress.print(text)
 
+    def waits(self, text: str | None) -> None:
+        """Something that is waited for, said once on stderr, and a moment; None: it came."""
+        if text != self._waited:
+            self.say(text or "it is time")
+        self._waited = text
+        if text is not None:
+            time.sleep(POLL_SECONDS)
+
     def sent(self, what: str, receipt: "Receipt") -> None:
         """A transaction that counts."""
         if self.dry:
@@ -116,7 +136,9 @@ class Work:
         )
 
     def tell(self, result: dict[str, Any], after: str = "") -> None:
-        """The result, on stdout: as JSON, or as lines and what to do after."""
+        """The result, on stdout: as JSON, or as lines and what to do after; of an estimate, the transactions alone."""
+        if self.dry:
+            result = {}
         if self.json:
             typer.echo(json_module.dumps({**result, "transactions": self.transactions} if self.sends else result))
             return
@@ -125,7 +147,7 @@ class Work:
             return
         width = max(map(len, result), default=0)
         for name, value in result.items():
-            output.print(f"{name:{width}}  {value}")
+            output.print(f"{name:{width}}  {value}".rstrip())
         if after:
             output.print(f"Next: {after}")
 
@@ -135,12 +157,16 @@ def short(key: str) -> str:
     return key.partition("/")[2] if key.startswith("0x") else key
 
 
-def on_node(app: typer.Typer, name: str | None = None, *, sends: bool = False) -> Callable[[Callable[..., None]], None]:
+def on_node(
+    app: typer.Typer, name: str | None = None, *, sends: bool = False, waits: bool = False, ipfs: bool = False
+) -> Callable[[Callable[..., None]], None]:
     """Register `function(work, its own options)` as a command that also takes the options of all commands on a node.
 
     sends: whether it signs: then it takes a key, and --dry-run.
+    waits: whether it takes --wait.
+    ipfs:  whether it takes the addresses of IPFS.
     """
-    common = {**COMMON, **(SENDING if sends else {})}
+    common = {**(WAITING if waits else {}), **(IPFS if ipfs else {}), **COMMON, **(SENDING if sends else {})}
 
     def register(function: Callable[..., None]) -> None:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -149,8 +175,8 @@ def on_node(app: typer.Typer, name: str | None = None, *, sends: bool = False) -
             options = {option: given.pop(option) for option in common}
             flags = {option: value for option, value in options.items() if option not in OWN}
             chosen = settings.load(options["config"], flags)
-            dry = bool(options.get("dry_run"))
-            function(Work(chosen, json=bool(options["json"]), sends=sends, dry=dry), **given)
+            dry, wait = bool(options.get("dry_run")), bool(options.get("wait"))
+            function(Work(chosen, json=bool(options["json"]), sends=sends, dry=dry, wait=wait), **given)
 
         added = [
             inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

@@ -169,7 +169,13 @@ class Outbox:
         """
         until, pause = time.monotonic() + wait, 0.05
         while True:
-            receipt = self.submit(key, target, data, value=value)
+            try:
+                receipt = self.submit(key, target, data, value=value)
+            except NodeError as error:
+                record = self.record(key)
+                if isinstance(error, RpcError) or record is None or record.state != OPEN:
+                    raise
+                raise NodeError(f"{error}; {key} is saved, and the same command goes on with it") from error
             if receipt is not None:
                 return receipt
             if time.monotonic() > until:

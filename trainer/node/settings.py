@@ -70,7 +70,8 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
 
     Raises `DataError` that names the setting, where it stands, and what it should be.
     """
-    named = config or (Path(os.environ[PREFIX + "CONFIG"]) if PREFIX + "CONFIG" in os.environ else None)
+    asked = os.environ.get(PREFIX + "CONFIG")
+    named = config or (Path(asked) if asked else None)
     path = named or FILE
     found: dict[str, Any] = {}
     if path.is_file():

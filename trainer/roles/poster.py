@@ -4,18 +4,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boa
 from eth_hash.auto import keccak
 
 from trainer import split
 from trainer.chain import Receipt
 from trainer.errors import ChainError, PackageError
 from trainer.files import write_file
+from trainer.node.outbox import DONE
 from trainer.package import Package
 from trainer.protocol import Phase, Terms
 from trainer.roles.desk import Desk
+from trainer.roles.token import approve as approve
+from trainer.roles.token import decimals as decimals
 
 Told = Callable[[str, Receipt], None]
 """What to do with each transaction: a few words, and its receipt."""
@@ -23,11 +24,15 @@ Told = Callable[[str, Receipt], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Posted:
-    """A post that was sent: the challenge, and the first block in which it can be drawn."""
+    """A post that was sent: the challenge, and the first block in which it can be drawn.
+
+    before: whether it had been sent before, so that nothing was sent now.
+    """
 
     challenge: int
     seed_block: int
     receipt: Receipt
+    before: bool = False
 
 
 def post(desk: Desk, package: Path, terms: Terms, *, again: bool = False) -> Posted:
@@ -38,46 +43,24 @@ def post(desk: Desk, package: Path, terms: Terms, *, again: bool = False) -> Pos
     manifest = Package.load(package).manifest
     if terms.root != manifest.root:
         raise PackageError(f"{package} has root 0x{manifest.root.hex()}, and the terms another; make them anew")
-    key = f"{manifest.root.hex()}-{hash_of(terms)}" + (f"-{time.time_ns()}" if again else "")
+    key, before = _key(terms) + (f"-{time.time_ns()}" if again else ""), not again and posted(desk, terms)
     receipt = desk.client.post(terms, sender=desk.me, key=key)
     if not receipt.events:
         return Posted(challenge=-1, seed_block=-1, receipt=receipt)
     challenge = int(receipt.result)
     remember(desk, challenge, package)
-    return Posted(challenge=challenge, seed_block=int(receipt.events[-1].seed_block), receipt=receipt)
+    seed_block = int(receipt.events[-1].seed_block)
+    return Posted(challenge=challenge, seed_block=seed_block, receipt=receipt, before=before)
 
 
-TOKEN = """[
- {"type": "function", "name": "decimals", "stateMutability": "view", "inputs": [],
-  "outputs": [{"type": "uint8", "name": ""}]},
- {"type": "function", "name": "allowance", "stateMutability": "view",
-  "inputs": [{"type": "address", "name": "owner"}, {"type": "address", "name": "spender"}],
-  "outputs": [{"type": "uint256", "name": ""}]},
- {"type": "function", "name": "approve", "stateMutability": "nonpayable",
-  "inputs": [{"type": "address", "name": "spender"}, {"type": "uint256", "name": "amount"}],
-  "outputs": [{"type": "bool", "name": ""}]}
-]"""
-"""What is needed of ERC-20."""
+def posted(desk: Desk, terms: Terms) -> bool:
+    """Whether the account posted these terms before."""
+    record = desk.record(f"post/{_key(terms)}")
+    return record is not None and record.state == DONE
 
 
-def _token(desk: Desk, address: str) -> Any:
-    with desk.chain.active():
-        return boa.loads_abi(TOKEN, name="Token").at(address, nowarn=True)
-
-
-def decimals(desk: Desk, token: str) -> int:
-    """Decimals of a token."""
-    with desk.chain.active():
-        return int(_token(desk, token).decimals())
-
-
-def approve(desk: Desk, token: str, amount: int) -> Receipt | None:
-    """Let the market take so much of a token, if it may not yet."""
-    contract = _token(desk, token)
-    with desk.chain.active():
-        if contract.allowance(desk.me, desk.address) >= amount:
-            return None
-    return desk.chain.send(contract.approve, desk.address, amount, sender=desk.me)
+def _key(terms: Terms) -> str:
+    return f"{terms.root.hex()}-{hash_of(terms)}"
 
 
 def hash_of(terms: Terms) -> str:

@@ -1,18 +1,23 @@
 """The trainer: seals a model, claims what it reaches, and shows it when it leads."""
 
+import fcntl
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trainer import networks
 from trainer.chain import Receipt
 from trainer.client import Seal
 from trainer.encode_segments import files_of, joined
-from trainer.errors import ChainError, DataError
+from trainer.errors import AssayError, ChainError, DataError
 from trainer.networks import AnyNetwork
 from trainer.protocol import Phase, Rule
 from trainer.roles import scoring
 from trainer.roles.desk import Desk
+from trainer.roles.token import approve
 from trainer.segments import SegmentedNetwork
+from trainer.steps import Steps
 
 
 def directory_of(desk: Desk, challenge: int) -> Path:
@@ -24,33 +29,61 @@ def seal_of(desk: Desk, challenge: int) -> Seal:
     """The account's seal; raises `ChainError` where there is none."""
     directory = directory_of(desk, challenge)
     if not directory.is_dir():
-        raise ChainError(f"no seal of {desk.me} for challenge {challenge} in {directory}; `trainer commit` makes one")
+        raise ChainError(
+            f"no seal of {desk.me} for challenge {challenge} in {directory}; `trainer commit` makes one, and what was "
+            "lost comes from a backup alone"
+        )
     return Seal.load(directory)
 
 
 def commit(desk: Desk, challenge: int, network: AnyNetwork) -> Receipt:
     """Seal a network with a fresh salt: both are on the disk before the transaction is sent.
 
-    What was sealed before stays sealed: another network for the same challenge is refused.
+    Once that was signed the seal stays: another network for the same challenge is refused.
     """
-    directory = directory_of(desk, challenge)
     model = networks.model_of(network)
     segments = files_of(network) if isinstance(network, SegmentedNetwork) else ()
-    if directory.is_dir():
-        seal = Seal.load(directory)
-        if seal.model != model:
-            raise ChainError(
-                f"{directory} already seals another model for challenge {challenge}, and an address commits once; "
-                "use another account"
-            )
-    else:
-        desk.require(challenge, Phase.COMMIT, "commit")
-        salt = secrets.token_bytes(32)
+    with _alone(desk):
+        before = _sealed(desk, challenge)
+        if before is not None and desk.record(f"commit/{challenge}") is not None:
+            if before.model != model:
+                raise ChainError(
+                    f"{directory_of(desk, challenge)} already seals another model for challenge {challenge}, and an "
+                    "address commits once; use another account"
+                )
+            return desk.client.commit(before)
+        terms = desk.require(challenge, Phase.COMMIT, "commit").terms
+        # nobody was told of the one before
+        salt = before.salt if before is not None and before.model == model else secrets.token_bytes(32)
         seal = Seal(challenge=challenge, trainer=desk.me, model=model, salt=salt, segments=tuple(segments))
-        # an estimate leaves nothing behind
-        if not desk.chain.dry:
-            seal.save(directory)
-    return desk.client.commit(seal)
+        desk.client.check_model(seal)
+        approved = approve(desk, terms.token, terms.trainer_bond + terms.seal_fee)
+        if desk.chain.dry:
+            # an estimate leaves nothing behind, and needs what was only estimated before it
+            return approved or desk.client.commit(seal)
+        seal.save(directory_of(desk, challenge))
+        return desk.client.commit(seal)
+
+
+def _sealed(desk: Desk, challenge: int) -> Seal | None:
+    """The seal that was saved; None where there is none, or a part of one for which nothing was signed yet."""
+    signed = desk.record(f"commit/{challenge}") is not None
+    try:
+        return seal_of(desk, challenge)
+    except ChainError:
+        if signed:
+            raise
+        return None
+
+
+@contextmanager
+def _alone(desk: Desk) -> Iterator[None]:
+    """Let no other process of this machine seal meanwhile: it could replace a salt that is being sent."""
+    directory = desk.directory / "seals"
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def network_of(seal: Seal) -> AnyNetwork:
@@ -75,7 +108,9 @@ def claim(desk: Desk, challenge: int, score: int | None = None) -> tuple[int, Re
             f"the sealed model reaches {reached} of {found.terms.holdout * found.terms.samples}, and the threshold is "
             f"{found.terms.threshold}; nothing to claim: `trainer release {challenge}` frees the bond after the claims"
         )
-    return wanted, desk.client.claim(challenge, wanted, sender=desk.me)
+    receipt = desk.client.claim(challenge, wanted, sender=desk.me)
+    # what was claimed before stands
+    return int(receipt.events[-1].score) if receipt.events else wanted, receipt
 
 
 def reaches(desk: Desk, challenge: int) -> int:
@@ -93,6 +128,11 @@ def unseal(desk: Desk, challenge: int) -> Receipt:
     if candidate.trainer != desk.me:
         raise ChainError(f"the candidate of challenge {challenge} is {candidate.trainer}, not {desk.me}; wait")
     seal = seal_of(desk, challenge)
+    if desk.chain.dry and seal.segments:
+        # the unsealing needs the segments whose registration is only estimated
+        registered = list(Steps(desk.chain, found.terms.engine).register(seal.segments, sender=desk.me))
+        if registered:
+            return registered[-1]
     classes = scoring.predict(network_of(seal), desk.index.holdout(challenge), found.terms)
     return desk.client.unseal(seal, scoring.words(classes, found.terms))
 
@@ -103,3 +143,5 @@ def read_model(path: Path) -> AnyNetwork:
         return networks.read(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; `trainer train --out` writes models") from error
+    except AssayError as error:
+        raise DataError(f"{path} is no model: {error}; `trainer train --out` writes models") from error
