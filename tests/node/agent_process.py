@@ -129,7 +129,7 @@ def live(asked: dict[str, Any]) -> None:
         with Path(asked["log"]).open("a") as file:
             file.write(f"{event}: {text}\n")
 
-    agent = Agent(desk, plan, tell, poll=0.02)
+    agent = Agent(desk, plan, tell, poll=0.1)
     with alone(agent.lock):
         agent.run(until_idle=True)
     Path(asked["counts"]).write_text(json.dumps(killer.counts))
@@ -155,6 +155,8 @@ def main() -> None:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
+    # nothing is left to tidy up, and JAX would take its time
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from trainer.protocol import Outcome, Phase
 
 KINDS = ("request", "send", "row", "file")
 ACCOUNT = 6
+PAUSE = 0.1
+"""Seconds between two looks at what there is to do for everybody else: they take the agent's time."""
 STARTS = 8
 """A life that begins so often gets nowhere."""
 
@@ -139,7 +141,7 @@ class Life:
                     "after": kill.after,
                 }
             )
-            while (code := self.server.ended(0.02)) is None:
+            while (code := self.server.ended(PAUSE)) is None:
                 self.hand()
             if code == 0:
                 break

@@ -64,6 +64,7 @@ def test_killed_at_random_it_wins_all_the_same(lives: Lives, number: int) -> Non
     _play(lives, SEED + number)
 
 
+@pytest.mark.long_node
 @pytest.mark.parametrize("after", [False, True], ids=["before", "answer lost"])
 def test_killed_at_each_transaction_it_wins_all_the_same(lives: Lives, after: bool) -> None:
     for step in range(1, 7):
@@ -72,8 +73,11 @@ def test_killed_at_each_transaction_it_wins_all_the_same(lives: Lives, after: bo
 
 
 @pytest.mark.long_node
-def test_of_a_hundred_killed_at_random_all_win(lives: Lives) -> None:
-    killed = sum(bool(_play(lives, SEED + 1_000 + number).kills) for number in range(100))
+@pytest.mark.parametrize("ten", range(10))
+def test_of_a_hundred_killed_at_random_all_win(lives: Lives, ten: int) -> None:
+    kills = [_play(lives, SEED + 1_000 + 10 * ten + number).kills for number in range(10)]
 
+    # `pytest -s` shows it
+    print(f"all won; kills: {kills}")
     # how often it asks the node depends on the machine, so that a late step may never come
-    assert killed >= 80
+    assert sum(map(bool, kills)) >= 6
