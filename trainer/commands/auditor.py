@@ -72,7 +72,7 @@ def nominate(
     if seal is None:
         seal = auditor.best_claim(challenge, desk.chain.now)
     work.sent("nominate", desk.client.nominate(number, seal, sender=desk.me))
-    work.tell({"challenge": number, "seal": seal}, f"its trainer: trainer unseal {number}, after the nominations")
+    work.tell({"challenge": number, "seal": seal}, f"its trainer: trainer unseal {number} --wait")
 
 
 def settle(work: Work, number: IdArgument) -> None:

@@ -11,7 +11,7 @@ from trainer.commands.work import Work, on_node, output
 from trainer.errors import ChainError, DataError
 from trainer.files import check_file
 from trainer.node import settings
-from trainer.protocol import ETHER, Outcome, Phase, Rule
+from trainer.protocol import ETHER, Phase, Rule
 
 if TYPE_CHECKING:
     from trainer.roles.desk import Desk
@@ -182,7 +182,7 @@ def show(work: Work, number: IdArgument) -> None:
     work.tell({name: value for name, value in facts.items() if value != ""})
     for event in work.desk.index.events(number):
         output.print(f"  block {event.block:>8}  {event.name:15} {_brief(event)}")
-    output.print(f"Next: {next_step(number, clock.phase, clock.outcome)}")
+    output.print(f"Next: {next_step(number, clock.phase)}")
 
 
 def _event(event: Any) -> dict[str, Any]:
@@ -206,19 +206,19 @@ def _brief(event: Any) -> str:
     )
 
 
-def next_step(number: int, phase: Phase, outcome: Outcome) -> str:
+def next_step(number: int, phase: Phase) -> str:
     """What somebody can do now."""
     steps = {
-        Phase.POSTED: f"trainer draw {number}, once the seed block is there; until then the poster may cancel",
+        Phase.POSTED: f"trainer draw {number} --wait",
         Phase.DRAW: f"trainer draw {number}",
-        Phase.COMMIT: f"trainer fetch {number} --from SOURCE --out training; train; trainer commit {number} MODEL",
+        Phase.COMMIT: f"trainer fetch {number} --from SOURCE --out training",
         Phase.REVEAL: f"the poster: trainer reveal {number}",
         Phase.CLAIM: f"trainers: trainer claim {number}",
         Phase.UNSEAL: f"the candidate: trainer unseal {number}",
         Phase.AUDIT: f"trainer audit {number}",
         Phase.NOMINATE: f"trainer nominate {number}",
-        Phase.SETTLE: f"trainer settle {number} ({outcome.name})",
-        Phase.CLOSED: f"trainer release {number}, and trainer withdraw",
+        Phase.SETTLE: f"trainer settle {number}",
+        Phase.CLOSED: f"trainer release {number}; trainer withdraw",
     }
     return steps[phase]
 

@@ -175,4 +175,7 @@ def reveal(
     from trainer.roles import poster
 
     count = poster.reveal(work.desk, number, package, lambda what, receipt: work.sent(what, receipt))
-    work.tell({"challenge": number, "revealed": count}, f"trainers: trainer claim {number}")
+    work.tell(
+        {"challenge": number, "revealed": count},
+        f"trainer settle {number} --wait; trainer withdraw, once it is decided",
+    )

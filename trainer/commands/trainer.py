@@ -42,7 +42,7 @@ def fetch(
     samples = len(fetched.outline.kept) * fetched.outline.manifest.group_size
     work.tell(
         {"challenge": number, "directory": str(out), "groups": len(fetched.outline.kept), "samples": samples},
-        f"trainer train --dataset {out} --out model.bin, then trainer commit {number} model.bin",
+        f"trainer train --dataset {out} --out model.bin; trainer commit {number} model.bin",
     )
 
 
@@ -78,7 +78,7 @@ def commit(
     ends = until(desk.clock(desk.challenge(number)).ends, desk.chain.now)
     work.tell(
         {"challenge": number, "seal": receipt.result, "saved": str(trainer.directory_of(desk, number))},
-        f"trainer claim {number}, once the hold-out is revealed; commits end {ends}",
+        f"trainer claim {number} --wait; commits end {ends}",
     )
 
 
@@ -94,7 +94,7 @@ def claim(
 
     claimed, receipt = trainer.claim(work.desk, number, score)
     work.sent("claim", receipt)
-    work.tell({"challenge": number, "claimed": claimed}, f"trainer show {number}; if it leads: trainer unseal {number}")
+    work.tell({"challenge": number, "claimed": claimed}, f"trainer unseal {number} --wait, if no higher claim comes")
 
 
 def unseal(work: Work, number: IdArgument) -> None:
@@ -105,7 +105,7 @@ def unseal(work: Work, number: IdArgument) -> None:
     work.sent("unseal", receipt)
     score = receipt.events[-1].score if receipt.events else 0
     full = work.desk.challenge(number).terms.full_audit
-    after = f"trainer audit {number} --full" if full else f"trainer settle {number}, once the audits are over"
+    after = f"trainer audit {number} --full" if full else f"trainer settle {number} --wait"
     work.tell({"challenge": number, "right": score}, after)
 
 
