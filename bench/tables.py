@@ -280,7 +280,8 @@ def pareto_table() -> str:
         lines.append(
             (
                 name.join(("`", "`")),
-                row["net"],
+                # the bar between segments would begin another column
+                row["net"].replace("|", ", then "),
                 row["bits"],
                 f"{row['macs']:,}",
                 f"{row['gas_per_sample']:,}",

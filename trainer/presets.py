@@ -387,10 +387,11 @@ def _folded(
     | 8, 14    | 8/8/4           | 112,700       | 434,157      |
     | 10, 14   | 8/8/4           | 139,160       | 497,708      |
     | 32, 30   | 8/8/4           | 663,852       | 1,751,739    |
+    | 48, 64   | 8/8/8           | 1,724,800     | 6,710,873    |
 
     The first convolution is halved by its largest numbers. Weights of 8 bits cost little more gas than those of 4, and
-    lose less. On one CPU core a seed of these takes one and a half, two, and three and a half minutes, and the
-    teacher 3.
+    lose less. On one CPU core a seed of these takes one and a half, two, three and a half, and three minutes,
+    and the teacher 3. The last is cut into two segments, with few epochs: what more of them give was not measured.
     """
     recipe = ConvolutionRecipe(
         architecture=Architecture(image=FOLDED, blocks=blocks),
@@ -485,7 +486,7 @@ PRESETS = {
             epochs=20,
             quantised_epochs=3,
             part=0.5,
-            expected="not measured yet",
+            expected="92.9 % ± 0.1",
         ),
         Preset(
             name=GENERIC,

@@ -7,7 +7,7 @@ import pytest
 
 from bench.floor import floor
 from bench.sparse import words
-from bench.tables import HERE, load
+from bench.tables import HERE, load, pareto_table
 
 NEEDED = {
     *("net", "bits", "macs", "gas_per_sample", "gas_per_mac", "all_in_gas_per_sample", "samples_per_tx", "accuracy"),
@@ -54,3 +54,9 @@ def test_the_words_counted_for_zeros_are_those_of_the_wire_format() -> None:
     # four words a chunk of 64 inputs, the last input in the first; then a tail of one word
     terms = [i // 64 * 4 + 3 - i % 4 for i in range(768)] + [48] * 16
     assert (filled == (np.arange(49) == np.array(terms)[:, None])).all()
+
+
+def test_every_row_of_the_front_has_as_many_columns_as_the_head() -> None:
+    head, _, *rows = pareto_table().strip().splitlines()
+    assert len(rows) == len(load(HERE / "results" / "pareto.json")["presets"])
+    assert {row.count("|") for row in rows} == {head.count("|")}
