@@ -267,7 +267,11 @@ class MarketClient:
 
     def nominate(self, challenge: int, seal: int, *, sender: str) -> Receipt:
         """Put a standing claim up."""
-        return self._send(self.contract.nominate, challenge, seal, sender=sender, key=f"nominate/{challenge}/{seal}")
+        # a seal may be put up again after another candidate fell: each round of nominations has its own end
+        with self.chain.active():
+            ends = self.contract.clock_of(challenge).ends
+        key = f"nominate/{challenge}/{seal}/{ends}"
+        return self._send(self.contract.nominate, challenge, seal, sender=sender, key=key)
 
     def settle(self, challenge: int, *, sender: str) -> Receipt:
         """Pay the reward."""

@@ -26,15 +26,18 @@ def check_directory(path: Path) -> None:
     _check_writable(there)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file, readable by all; raises `DataError` naming `path`, and leaves what was there."""
+def write_file(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file, readable by all, or with `private` by its owner alone.
+
+    Raises `DataError` naming `path`, and leaves what was there.
+    """
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".assay-", delete=False) as file:
             beside = Path(file.name)
             try:
                 file.write(content)
                 file.flush()
-                beside.chmod(0o644)
+                beside.chmod(0o600 if private else 0o644)
                 beside.replace(path)
             except BaseException:
                 beside.unlink(missing_ok=True)

@@ -100,6 +100,27 @@ def test_an_answer_that_is_lost_is_no_second_transaction(
     assert received(anvil) == 1
 
 
+def test_an_error_that_says_nothing_certain_frees_no_nonce(
+    anvil: Anvil, make: MakeOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Rpc.send
+
+    def lie(self: Rpc, raw: bytes) -> None:
+        send(self, raw)
+        raise RpcError("eth_sendRawTransaction", -32000, "request timed out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rpc, "send", lie)
+        # as on a node that does not list it yet
+        patch.setattr(Rpc, "known", lambda self, digest: False)
+        with pytest.raises(RpcError, match="timed out"):
+            make().submit("pay", SINK, b"", value=1)
+    assert _record(make(), "pay").state == OPEN
+    wait(make(), "pay")
+
+    assert received(anvil) == 1
+
+
 def test_a_dropped_transaction_is_sent_again(anvil: Anvil, make: MakeOutbox) -> None:
     anvil.automine(False)
     outbox = make()

@@ -89,9 +89,11 @@ def test_it_never_enters_at_a_loss_or_beyond_its_budget(
 
 def test_a_saved_seal_is_committed_whatever_the_odds_say_now() -> None:
     # it was decided, and its transaction may be on the way
-    assert act(challenge(Phase.COMMIT), sealed=True, odds=replace(GOOD, profit=-1)) == Act.COMMIT
+    assert act(challenge(Phase.COMMIT), signed=True, odds=replace(GOOD, profit=-1)) == Act.COMMIT
+    # a seal that was saved and never signed is weighed like any other
+    assert act(challenge(Phase.COMMIT), sealed=True, odds=replace(GOOD, profit=-1)) != Act.COMMIT
     assert act(challenge(Phase.COMMIT, seals=(seal(),)), sealed=True) == Act.WAIT
-    assert act(challenge(Phase.COMMIT), now=ENDS - 5, sealed=True) == Act.IGNORE
+    assert act(challenge(Phase.COMMIT), now=ENDS - 5, sealed=True, signed=True) == Act.IGNORE
 
 
 # ── after the commits ──

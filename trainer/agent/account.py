@@ -19,7 +19,7 @@ from trainer.client import VALIDATE, Unsealed
 from trainer.errors import DataError, Reverted
 from trainer.fingerprints import identify
 from trainer.index import Challenge
-from trainer.node.outbox import DONE
+from trainer.node.outbox import DONE, FAILED, Record
 from trainer.protocol import ETHER, Phase
 from trainer.roles import auditor, data, poster, trainer
 from trainer.roles.auditor import Finding
@@ -128,7 +128,8 @@ class Agent(Loop):
             depth=self.plan.depth,
             study_seconds=self.plan.study_seconds,
             home=home,
-            sealed=(trainer.directory_of(desk, challenge.id)).is_dir(),
+            sealed=trainer.directory_of(desk, challenge.id).is_dir(),
+            signed=_alive(desk.record(f"commit/{challenge.id}")),
             late=fallen(challenge, now),
         )
         if clock.phase == Phase.COMMIT:
@@ -152,7 +153,7 @@ class Agent(Loop):
             drawn = [event.block for event in self.desk.index.events(challenge.id) if event.name == "Drawn"]
             publishable = self.plan.publish is not None and (challenge.id, challenge.key) not in self._published
             return replace(known, drawn=drawn[-1] if drawn else None, publishable=publishable)
-        if known.seal is not None or known.sealed or challenge.poster == self.me:
+        if known.seal is not None or known.signed or challenge.poster == self.me:
             return known
         engine = self._engine(challenge.terms.engine)
         known = replace(known, studying=self.studies.busy(challenge.id))
@@ -378,3 +379,8 @@ class Agent(Loop):
 
             done |= self.attempt(-1, "withdraw", None, withdraw)
         return done
+
+
+def _alive(record: Record | None) -> bool:
+    """Whether a transaction was signed and did not fail."""
+    return record is not None and record.state != FAILED

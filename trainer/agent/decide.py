@@ -76,6 +76,7 @@ class Situation:
     publishable: whether its training groups are yet to be published, and there is a place to.
     drawn:       block of the draw; None before.
     sealed:      whether a seal is saved here.
+    signed:      whether its commit was signed: it goes on, whatever it is worth by now.
     barrier:     why it cannot be entered; empty if nothing is in the way.
     unready:     why its training groups are not here yet, to be tried again; empty if nothing is known to be wrong.
     studying:    whether a model is in training.
@@ -99,6 +100,7 @@ class Situation:
     publishable: bool = False
     drawn: int | None = None
     sealed: bool = False
+    signed: bool = False
     barrier: str = ""
     unready: str = ""
     studying: bool = False
@@ -167,8 +169,8 @@ def _commit(known: Situation, seal: SealView | None) -> Decision:
         return _wait(known, "trainers may seal their models", "own post", part=known.home)
     if known.now >= ends - MARGIN and not known.studying:
         return _ignore("its commits end within a minute", "late")
-    if known.sealed:
-        return Decision(act=Act.COMMIT, why="a seal was saved for it, and is not on the chain", code="again", by=ends)
+    if known.signed:
+        return Decision(act=Act.COMMIT, why="its commit was signed, and is not on the chain", code="again", by=ends)
     if known.barrier:
         return _ignore(known.barrier, "barrier")
     deep = min(known.head - known.challenge.posted.number, known.head - known.challenge.seed_block)

@@ -87,6 +87,10 @@ class Loop:
             try:
                 outbox.tend()
                 break
+            except FeeTooHigh as error:
+                # nothing failed: what is open stays so until gas is cheaper
+                self.tell("waiting", str(error), error=str(error))
+                break
             except ChainError as error:
                 # it is marked as failed, and the next look at the logs tells what to do instead
                 self.tell("failed", str(error), error=str(error))

@@ -94,9 +94,9 @@ def load(directory: Path) -> Judged | None:
 def save(directory: Path, judged: Judged) -> None:
     """Write a trained model, then how it did."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_file(directory / "model.bin", judged.model)
+    write_file(directory / "model.bin", judged.model, private=True)
     entries = {"right": judged.right, "rows": judged.rows, "model": keccak(judged.model).hex()}
-    write_file(directory / "judged.json", json.dumps(entries).encode())
+    write_file(directory / "judged.json", json.dumps(entries).encode(), private=True)
 
 
 def recipe_for(terms: Terms, training: Training, wish: Wish, engine: str) -> Recipe | ConvolutionRecipe:
@@ -191,7 +191,7 @@ def work(
 def _seed(path: Path) -> int:
     """What chooses the rows to judge by: a secret, or a poster could make those the easy ones."""
     if not path.is_file():
-        write_file(path, secrets.token_hex(8).encode())
+        write_file(path, secrets.token_hex(8).encode(), private=True)
     return int(path.read_text(), 16)
 
 

@@ -69,7 +69,8 @@ def deploy(
     records = [record for record in chain.outbox.records() if record.key.startswith(f"deploy/{name}/")]
     addresses = {part: str(engine.address) for part, engine in made.items()}
     entries: dict[str, str | int] = {
-        "node": chain.rpc.url,
+        # what stands behind the host may be a key, and this file is for everyone
+        "node": chain.rpc.name,
         "chain_id": chain.chain_id,
         "market": str(market.address),
         "first_block": min(record.block or 0 for record in records),

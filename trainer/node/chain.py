@@ -256,6 +256,8 @@ def connect(settings: Settings, signer: Signer | None = None) -> NodeChain:
     first = rpc.block(0)
     if first is None:
         raise NodeError(f"the node {rpc.name} has no block 0; check --node")
+    # models and salts of one account are no business of others on this machine
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = settings.home / f"{found}-{first.hash[:4].hex()}"
     if signer is None:
         return NodeChain(rpc, directory)

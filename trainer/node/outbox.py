@@ -28,6 +28,18 @@ from trainer.node.keys import Signer
 from trainer.node.rpc import Rpc, number, octets
 
 OPEN, DONE, FAILED = "open", "done", "failed"
+FINAL = (
+    "insufficient funds",
+    "intrinsic gas",
+    "gas limit",
+    "floor data gas",
+    "initcode",
+    "oversized",
+    "chain id",
+    "invalid sender",
+    "priority fee per gas higher",
+)
+"""What nodes say to a transaction that they will never hold. After any other answer they may hold it all the same."""
 BUMP = 1.125
 """A replacement pays at least so many times what it replaces: what nodes ask is a tenth more."""
 STUCK_SECONDS = 45.0
@@ -293,13 +305,15 @@ class Outbox:
             if any(words in said for words in TOLERATED):
                 # it is there, or another of its attempts is, or it will be made dearer: the next look will tell
                 return
-            if self._first_attempt(record) and not self.rpc.known(keccak(raw)):
+            if not self._first_attempt(record):
+                return
+            if any(words in said for words in FINAL) and not self.rpc.known(keccak(raw)):
                 self._set(record.key, FAILED)
                 if "insufficient funds" in said:
                     raise ChainError(
                         f"{record.sender} holds too little ether for {record.key}; send it more"
                     ) from error
-                raise
+            raise
 
     def _first_attempt(self, record: Record) -> bool:
         count = self._db.execute(

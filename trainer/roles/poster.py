@@ -1,6 +1,5 @@
 """The poster: packs, posts, shows the training groups, and later the hold-out."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,7 @@ def post(desk: Desk, package: Path, terms: Terms, *, again: bool = False) -> Pos
     manifest = Package.load(package).manifest
     if terms.root != manifest.root:
         raise PackageError(f"{package} has root 0x{manifest.root.hex()}, and the terms another; make them anew")
-    key, before = _key(terms) + (f"-{time.time_ns()}" if again else ""), not again and posted(desk, terms)
+    key, before = _key(terms) + (f"-{_times(desk, terms)}" if again else ""), not again and posted(desk, terms)
     receipt = desk.client.post(terms, sender=desk.me, key=key)
     if not receipt.events:
         return Posted(challenge=-1, seed_block=-1, receipt=receipt)
@@ -57,6 +56,12 @@ def posted(desk: Desk, terms: Terms) -> bool:
     """Whether the account posted these terms before."""
     record = desk.record(f"post/{_key(terms)}")
     return record is not None and record.state == DONE
+
+
+def _times(desk: Desk, terms: Terms) -> int:
+    """How often these terms were posted: what names the next time, and still does where that was cut off."""
+    outbox, prefix = desk.chain.outbox_of(desk.me), f"{desk.address}/post/{_key(terms)}"
+    return sum(record.key.startswith(prefix) and record.state == DONE for record in outbox.records())
 
 
 def _key(terms: Terms) -> str:

@@ -6,7 +6,8 @@ from eth_hash.auto import keccak
 
 from trainer.amounts import ether
 from trainer.chain import Receipt
-from trainer.errors import ChainError, Reverted
+from trainer.errors import ChainError, Reverted, RpcError
+from trainer.node.outbox import DONE
 from trainer.protocol import ETHER
 from trainer.roles.desk import Desk
 
@@ -21,9 +22,11 @@ def decimals(desk: Desk, token: str) -> int:
     if token == ETHER:
         return 18
     try:
-        return _number(token, "decimals()", _call(desk, token, "decimals()"))
-    except Reverted:
+        found = _number(token, "decimals()", _call(desk, token, "decimals()"))
+    except (ChainError, RpcError):
         return 0
+    # uint8, says ERC-20
+    return found if found < 256 else 0
 
 
 def show(desk: Desk, token: str, amount: int) -> str:
@@ -44,7 +47,11 @@ def approve(desk: Desk, token: str, amount: int) -> Receipt | None:
         raise ChainError(f"{desk.me} holds {there} of the token {token}, and this takes {asked}; send it more first")
     with desk.chain.active():
         contract = boa.loads_abi(APPROVE, name="Token").at(token, nowarn=True)
-    return desk.chain.send(contract.approve, desk.address, amount, sender=desk.me)
+    # allowances come and go: each has its name, under which one that is on its way is not sent again
+    prefix = f"{desk.address}/approve/"
+    count = sum(one.key.startswith(prefix) and one.state == DONE for one in desk.chain.outbox_of(desk.me).records())
+    key = f"{prefix}{token}/{amount}/{count}"
+    return desk.chain.send(contract.approve, desk.address, amount, sender=desk.me, key=key)
 
 
 def _ask(desk: Desk, token: str, view: str, *addresses: str) -> int:

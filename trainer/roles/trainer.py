@@ -52,7 +52,14 @@ def commit(desk: Desk, challenge: int, network: AnyNetwork) -> Receipt:
                     "address commits once; use another account"
                 )
             return desk.client.commit(before)
-        terms = desk.require(challenge, Phase.COMMIT, "commit").terms
+        found = desk.require(challenge, Phase.COMMIT, "commit")
+        terms = found.terms
+        if any(seal.trainer == desk.me for seal in found.seals):
+            # the salt of what is on the chain may be here and nowhere else: nothing is written
+            raise ChainError(
+                f"{desk.me} has a seal in challenge {challenge}, and this home did not send it; use the home that did, "
+                "or restore its backup"
+            )
         # nobody was told of the one before
         salt = before.salt if before is not None and before.model == model else secrets.token_bytes(32)
         seal = Seal(challenge=challenge, trainer=desk.me, model=model, salt=salt, segments=tuple(segments))
