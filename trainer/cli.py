@@ -196,7 +196,8 @@ def data_pack(
         _print_json(result)
         return
     _print_entries(result)
-    output.print(f"Keep {out} private and backed up: without it nobody can reveal the hold-out. Next: post the root.")
+    keep = f"Keep {out} private and backed up: without it nobody can reveal the hold-out."
+    output.print(f"{keep} Next: trainer post {out} --reward 1")
 
 
 @data.command("publish")

@@ -151,7 +151,8 @@ def test_a_challenge_from_its_post_to_every_withdrawal(town: Town) -> None:
     # reveal: too early, then every group
     assert "is in phase COMMIT, and reveal needs REVEAL" in poster.refused("reveal", challenge)
     town.pass_phase(challenge)
-    assert poster.does("reveal", challenge)["revealed"] == HOLDOUT
+    told = poster.tells("reveal", challenge)
+    assert re.search(rf"^revealed +{HOLDOUT}\nNext: trainer withdraw$", told, re.M), told
 
     # claim
     samples = HOLDOUT * SAMPLES

@@ -177,5 +177,5 @@ def reveal(
     count = poster.reveal(work.desk, number, package, lambda what, receipt: work.sent(what, receipt))
     work.tell(
         {"challenge": number, "revealed": count},
-        f"trainer settle {number} --wait; trainer withdraw",
+        "trainer withdraw",
     )
