@@ -495,7 +495,7 @@ def test_posts_that_are_wrong_are_one_line_and_change_nothing(town: Town) -> Non
     assert "takes 20000.5 and gas; send it more first" in fails(reward=20_000)
     whole = {"poster_bond": 1, "trainer_bond": 1, "seal_fee": 0}
     assert "is no token: it does not answer allowance" in fails(token=town.deployed["market"], **whole)
-    assert "is no token: it does not answer decimals" in fails(token=_checksum(FRESH), **whole)
+    assert "is no token: it does not answer allowance" in fails(token=_checksum(FRESH), **whole)
     assert "nowhere: no package there" in fails(package=town.file("nowhere"))
     spoilt = town.file("spoilt")
     shutil.copytree(package, spoilt)
