@@ -195,6 +195,21 @@ def test_a_range_that_is_too_large_can_be_told_from_other_errors(node: Node, sai
         rpc.logs("0x" + "11" * 20, 5, 5)
 
 
+def test_a_range_that_is_too_large_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def logs(self: Rpc, address: str, first: int, last: int, topics: Any = ()) -> Any:
+        if last - first >= 3:
+            raise NodeError(f"{TOO_LARGE}: no more than 3 blocks")
+        asked.append((first, last))
+        return list(range(first, last + 1))
+
+    monkeypatch.setattr(Rpc, "logs", logs)
+
+    assert Rpc("http://127.0.0.1:1").every_log("0x" + "11" * 20, 5, 14) == list(range(5, 15))
+    assert asked == [(5, 7), (8, 9), (10, 12), (13, 14)]
+
+
 def test_calls_one_after_another_stop_at_the_first_that_reverts(node: Node) -> None:
     good, bad = {"status": "0x1", "returnData": "0x"}, {"status": "0x0", "returnData": "0x" + SAID.hex()}
     node.say({"result": [{"calls": [good, bad]}]}, {"result": [{"calls": [good, good]}]})

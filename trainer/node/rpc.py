@@ -137,6 +137,16 @@ class Rpc:
             (_log(entry) for entry in found if not entry.get("removed")), key=lambda log: (log.block, log.index)
         )
 
+    def every_log(self, address: str, first: int, last: int, topics: Sequence[bytes] = ()) -> list[Log]:
+        """The same over as many blocks as there are: a range that the node finds too large is halved."""
+        try:
+            return self.logs(address, first, last, topics)
+        except NodeError as error:
+            if TOO_LARGE not in str(error) or first >= last:
+                raise
+        middle = (first + last) // 2
+        return [*self.every_log(address, first, middle, topics), *self.every_log(address, middle + 1, last, topics)]
+
     def base_fee(self) -> int:
         """Base fee of the newest block, in wei a gas; 0 where the chain has none."""
         return number(self.call("eth_getBlockByNumber", "latest", False).get("baseFeePerGas") or "0x0")

@@ -56,7 +56,7 @@ def network_shown(desk: Desk, challenge: int) -> AnyNetwork:
     head = desk.chain.rpc.head().number
     files = []
     for digest in hashes_in(shown.model):
-        logs = desk.chain.rpc.logs(terms.engine, desk.settings.first_block, head, topics=[REGISTERED, digest])
+        logs = desk.chain.rpc.every_log(terms.engine, desk.settings.first_block, head, topics=[REGISTERED, digest])
         if not logs:
             raise ChainError(f"segment 0x{digest.hex()} of challenge {challenge} is not registered; wait")
         # offset, length, bytes
