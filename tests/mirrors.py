@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.parser import BytesParser
@@ -41,7 +42,7 @@ class Fault:
     reason: str | None = None
 
 
-class Server:
+class Server(ABC):
     """A server in a thread; `asked` has method, path and Range header of every request."""
 
     def __init__(self) -> None:
@@ -104,8 +105,9 @@ class Server:
         """Range headers of the requests for paths with that end."""
         return [span for _, path, span in self.asked if urlsplit(path).path.endswith(end)]
 
+    @abstractmethod
     def answer(self, to: Any, path: str, query: dict[str, list[str]], fault: Fault | None) -> None:
-        raise NotImplementedError
+        """Answer a request, with a fault if one is due."""
 
     def flood(self, to: Any) -> None:
         while not self.closing.is_set():

@@ -1,7 +1,10 @@
 """Where results go: checked before the work that makes them, written whole or not at all."""
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trainer.errors import DataError
@@ -44,6 +47,14 @@ def write_file(path: Path, content: bytes, *, private: bool = False) -> None:
                 raise
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+
+
+@contextmanager
+def in_turn(lock: Path) -> Iterator[None]:
+    """One process after another: holds a lock file, which the system frees when the process ends, however it ends."""
+    with lock.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _check_writable(directory: Path) -> None:

@@ -81,7 +81,8 @@ class Watched(Lives):
         assert not any(self.read("seals", id, len(life.seals)))
         claims = [(self.read("seals", id, index)[2], -index) for index in range(len(life.seals))]
         best, place = max(claims, default=(0, 0))
-        assert life.best_claim() == (-place if best else None)
+        found = life.best_claim(0)
+        assert (None if found is None else found.index) == (-place if best else None)
         places = {seal.trainer.lower(): seal.index + 1 for seal in life.seals}
         for address in self.who.values():
             assert self.read("seal_of", id, address) == [places.get(address, 0)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent_terms import ENDS, ETH, ME, OTHER, challenge, seal, terms
-from trainer.agent.decide import AFTER_CLAIMS, IDLE, MARGIN, Act, Situation, decide, fallen
+from trainer.agent.decide import AFTER_CLAIMS, IDLE, MARGIN, Act, Situation, decide
 from trainer.agent.odds import Odds
 from trainer.index import Challenge
 from trainer.protocol import Outcome, Phase, Rule
@@ -18,11 +18,8 @@ GOOD = Odds(right=95, rows=100, reach=0.99, win=0.99, profit=ETH // 2, at_risk=E
 
 def at(found: Challenge, now: int = ENDS - 1800, **known: Any) -> Situation:
     """What is known of a challenge, half an hour before its phase ends."""
-    late = fallen(found, now)
     clock = found.clock(now, 100)
-    base = Situation(
-        me=ME, challenge=found, clock=clock, now=now, head=100, depth=12, study_seconds=900, left=ETH, late=late
-    )
+    base = Situation(me=ME, challenge=found, clock=clock, now=now, head=100, depth=12, study_seconds=900, left=ETH)
     return replace(base, **known)
 
 
@@ -139,6 +136,8 @@ def test_it_looks_at_others_and_proves_what_pays() -> None:
     assert act(found, false=1, bounty=10, proof=10) == Act.WAIT
     rival = replace(found, seals=[*seals, seal(1, claim=50, claimed=50)])
     assert act(rival, false=1, bounty=0, proof=10) == Act.PROVE, "its own claim is next"
+    assert act(rival, false=1, bounty=0, proof=10, left=9) == Act.WAIT, "not beyond the budget"
+    assert act(rival, false=1, bounty=11, proof=10, left=9) == Act.PROVE, "it pays for itself"
 
 
 def test_it_nominates_itself_unless_a_better_claim_is_up() -> None:
@@ -164,7 +163,7 @@ def test_who_fell_by_time_alone_is_not_nominated() -> None:
     seals = (seal(0, claim=60, claimed=60), seal(1, OTHER, claim=55, claimed=55))
     found = challenge(Phase.UNSEAL, seals=seals, clock={"candidate": 1})
     late = at(found, ENDS + 10)
-    assert (late.clock.phase, late.late) == (Phase.NOMINATE, 1)
+    assert (late.clock.phase, found.fallen(late.now)) == (Phase.NOMINATE, 1)
     assert decide(late).act == Act.WAIT
     poster = decide(replace(late, challenge=replace(found, poster=ME), me=ME, home=True))
     assert (poster.act, poster.number) == (Act.NOMINATE, 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_hash.auto import keccak
 from flask import Flask
 from flask.testing import FlaskClient
 from waitress.server import create_server
@@ -28,9 +29,9 @@ from trainer.dashboard.app import PAGE, create
 from trainer.dashboard.life import spans
 from trainer.dashboard.money import BURNED, HELD, flow
 from trainer.dashboard.prices import Price
-from trainer.dashboard.reading import TRIES, Nobody, Reader
+from trainer.dashboard.reading import Nobody, Reader
 from trainer.dashboard.watch import Moment, Watch
-from trainer.index import FOREVER, Index
+from trainer.index import FOREVER, Event, Index
 from trainer.protocol import ETHER, Outcome, Phase
 
 CHROMIUM = "/usr/bin/chromium"
@@ -362,19 +363,27 @@ def test_readers_and_the_thread_do_not_disturb_each_other(tmp_path: Path) -> Non
     assert site.json("/api/state")["known"]["block"] == heights[-1]
 
 
-def test_a_story_is_read_again_if_the_cache_changed_meanwhile(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, last = [], Index.last
-    monkeypatch.setattr(Index, "events", lambda index, id: read.append(id) or [])
-    # a block more at each look, until the third story
-    heights = iter([1, 2, 3, 4, 5, 5])
-    monkeypatch.setattr(Index, "last", lambda index: next(heights))
-    site.reader.story(0)
-    assert read == [0, 0, 0]
-    heights = iter(range(2 * TRIES))
-    assert "being read" in site.text("/challenge/0", 503)
-    assert len(read) == 3 + TRIES
-    monkeypatch.setattr(Index, "last", last)
-    assert site.reader.story(0).life.id == 0
+def test_a_story_is_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process writes between the two halves of a reading, and the reader sees none of it."""
+    whole = shown()
+    topic = keccak(b"Committed(uint256,uint256,address,bytes32)")
+    commit = next(mined.number for mined in whole.mined for log in mined.logs if log.topics[0] == topic)
+    node = Node(whole_until(whole, commit - 1))
+    site = Site(tmp_path / "i", node, MARKET)
+    site.watch.look()
+    events = Index.events
+
+    def late(index: Index, id: int) -> list[Event]:
+        node.chain = whole
+        site.watch.look()
+        return events(index, id)
+
+    monkeypatch.setattr(Index, "events", late)
+    story = site.reader.story(0)
+    assert not site.watch.trouble
+    assert len(story.life.seals) == sum(event.name == "Committed" for event in story.events)
+    monkeypatch.setattr(Index, "events", events)
+    assert len(site.reader.story(0).life.seals) > len(story.life.seals)
 
 
 def whole_until(whole: Invented, height: int) -> History:

@@ -11,7 +11,7 @@ from eth_abi.abi import encode
 from trainer.agent import study
 from trainer.agent.barriers import audit_seconds, barrier
 from trainer.agent.budget import used
-from trainer.agent.decide import IDLE, Act, Decision, Situation, decide, fallen
+from trainer.agent.decide import IDLE, Act, Decision, Situation, decide
 from trainer.agent.loop import Loop, Tell, Turn
 from trainer.agent.odds import WITHDRAW_GAS, Odds, gas_of, odds
 from trainer.agent.study import Judged, Studies, Wish
@@ -130,7 +130,6 @@ class Agent(Loop):
             home=home,
             sealed=trainer.directory_of(desk, challenge.id).is_dir(),
             signed=_alive(desk.record(f"commit/{challenge.id}")),
-            late=fallen(challenge, now),
         )
         if clock.phase == Phase.COMMIT:
             return self._before_commits_end(known)
@@ -144,6 +143,7 @@ class Agent(Loop):
                 false=None if finding is None else finding.false,
                 proof=gas * self._price,
                 bounty=int(challenge.terms.trainer_bond // 2 * rate),
+                left=self._left(),
             )
         return known
 
@@ -201,9 +201,12 @@ class Agent(Loop):
             price=self._price,
             rate=self.plan.rates[terms.token],
         )
-        outbox = self.desk.chain.outbox_of(self.me)
-        spent = used(self.desk.index.challenges(), outbox.records(), self.me, self.plan.rates)
-        return replace(known, odds=found, left=self.plan.budget - spent)
+        return replace(known, odds=found, left=self._left())
+
+    def _left(self) -> int:
+        """Wei of the budget that nothing has used."""
+        records = self.desk.chain.outbox_of(self.me).records()
+        return self.plan.budget - used(self.desk.index.challenges(), records, self.me, self.plan.rates)
 
     def full_audit(self, challenge: Challenge, model: bytes, cost: int) -> list[int]:
         """Gas of each transaction of a full audit, at most."""
@@ -334,10 +337,7 @@ class Agent(Loop):
 
     def _commit(self, number: int) -> None:
         desk, challenge = self.desk, self.desk.index.challenge(number)
-        terms = challenge.terms
-        if terms.token != ETHER:
-            poster.approve(desk, terms.token, terms.trainer_bond + terms.seal_fee)
-        if trainer.directory_of(desk, number).is_dir():
+        if _alive(desk.record(f"commit/{number}")):
             self._sent(number, "commit", desk.client.commit(trainer.seal_of(desk, number)))
             return
         judged = self._judged[study.directory_for(desk.directory, challenge, self.me)]
@@ -350,10 +350,8 @@ class Agent(Loop):
 
     def _check(self, number: int) -> None:
         finding = auditor.check(self.desk, number)
-        challenge, shown = self.desk.index.challenge(number), self.desk.index.unsealed(number)
-        terms = challenge.terms
-        payload = len(shown.model) + terms.samples * terms.sample_bytes
-        gas = 21_000 + auditor.OVERHEAD + auditor.CALLDATA_GAS * payload + shown.cost
+        challenge = self.desk.index.challenge(number)
+        gas = auditor.proof_gas(self.desk, number, finding.network)
         self._findings[(number, challenge.model, challenge.predictions)] = finding, gas
         self.tell(
             "checked",

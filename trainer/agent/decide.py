@@ -13,7 +13,6 @@ from enum import StrEnum
 from trainer.agent.odds import Odds
 from trainer.amounts import ether, show_duration
 from trainer.index import Challenge, Clock, SealView
-from trainer.index.clock import at
 from trainer.protocol import Phase, Rule
 
 MARGIN = 60
@@ -86,7 +85,6 @@ class Situation:
     false:       false predictions of the candidate, once worked out.
     proof:       wei that the gas of proving one costs.
     bounty:      wei that a proof is worth.
-    late:        1 + index of the seal whose candidate was late since the last event; 0 for none.
     """
 
     me: str
@@ -110,13 +108,13 @@ class Situation:
     false: int | None = None
     proof: int = 0
     bounty: int = 0
-    late: int = 0
 
     @property
     def seals(self) -> list[SealView]:
         """Seals on the chain; a candidate who was late has fallen, whether or not a call has written that down."""
+        late = self.challenge.fallen(self.now)
         return [
-            replace(seal, claim=None, bond=0, fell="late") if seal.index + 1 == self.late else seal
+            replace(seal, claim=None, bond=0, fell="late") if seal.index + 1 == late else seal
             for seal in self.challenge.seals
         ]
 
@@ -124,16 +122,6 @@ class Situation:
     def seal(self) -> SealView | None:
         """The account's seal."""
         return next((seal for seal in self.seals if seal.trainer == self.me), None)
-
-
-def fallen(challenge: Challenge, now: int) -> int:
-    """1 + index of the seal whose candidate was late since the last event; 0 for none.
-
-    Time alone makes a candidate and lets him fall; that is written down by the next call.
-    """
-    if challenge.stored.phase in (Phase.DRAW, Phase.CLOSED):
-        return 0
-    return at(challenge.stored, challenge.terms.windows, challenge.terms.full_audit, now)[1]
 
 
 def decide(known: Situation) -> Decision:
@@ -249,18 +237,20 @@ def _audit(known: Situation, seal: SealView | None) -> Decision:
         return Decision(act=Act.CHECK, why="a model was unsealed", code="check", by=known.clock.ends, part=part)
     if known.false == 0:
         return _wait(known, "every prediction is what the model says", "honest", part=part)
-    if known.bounty <= known.proof and not (seal is not None and seal.claim):
+    if known.bounty <= known.proof:
         why = f"{known.false} predictions are false, but a proof costs more than its bounty"
-        return _wait(known, why, "dear proof", part=part)
+        if not (seal is not None and seal.claim):
+            return _wait(known, why, "dear proof", part=part)
+        # one's own claim comes next: that may be worth it, within the budget
+        if known.proof > known.left:
+            return _wait(known, f"{why}, and than what is left of the budget", "dear proof", part=part)
     return Decision(act=Act.PROVE, why=f"{known.false} predictions are false", code="prove", by=known.clock.ends)
 
 
 def _nominate(known: Situation, seal: SealView | None) -> Decision:
     wanted = seal if seal is not None and seal.claim else None
     if wanted is None and known.home:
-        wanted = max(
-            (one for one in known.seals if one.claim), key=lambda one: (one.claim or 0, -one.index), default=None
-        )
+        wanted = known.challenge.best_claim(known.now)
     if wanted is None:
         return _wait(known, "others nominate", "others nominate", part=_stake(seal) or known.home)
     leader = known.clock.leader

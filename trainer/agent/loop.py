@@ -1,6 +1,7 @@
 """The loop of everyone who acts alone: turns, what goes wrong in them, and telling each thing once."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ class Turn(NamedTuple):
     part: bool
 
 
-class Loop:
+class Loop(ABC):
     """Turn after turn, whatever the node does."""
 
     def __init__(self, desk: Desk, tell: Tell, *, poll: float) -> None:
@@ -38,9 +39,9 @@ class Loop:
         self._told: dict[object, str] = {}
         self._outage = False
 
+    @abstractmethod
     def turn(self) -> Turn:
         """Look at everything once, and do what there is to do."""
-        raise NotImplementedError
 
     def rest(self, seconds: float) -> None:
         """Let time pass."""

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
-from trainer.agent.decide import fallen
 from trainer.agent.loop import Loop, Tell, Turn
 from trainer.index import Challenge, Clock
-from trainer.protocol import Phase
+from trainer.protocol import ETHER, Phase
 from trainer.roles import auditor
 from trainer.roles.auditor import Finding
 from trainer.roles.desk import Desk
@@ -34,15 +33,17 @@ def duty(
     head: int,
     me: str | None,
     false: int | None,
+    dear: bool = False,
     keep_house: bool,
-    late: int = 0,
+    now: int,
 ) -> Duty:
     """What to do for a challenge now.
 
     me:         the watcher's account; None for one without.
     false:      false predictions of the candidate, once worked out.
+    dear:       whether a proof takes more than a transaction, and costs more than its bounty.
     keep_house: whether it also calls what anyone may and nobody is paid for.
-    late:       1 + index of the seal that fell by being late and still stands in the logs; 0 for none.
+    now:        seconds; who was late by then fell, though no event says it yet.
     """
     if clock.phase == Phase.AUDIT:
         # one's own lie can be proven, but half of the bond is burned: that is no service
@@ -50,24 +51,15 @@ def duty(
             return Duty.NOTHING
         if false is None:
             return Duty.CHECK
-        return Duty.PROVE if false else Duty.NOTHING
+        return Duty.PROVE if false and not dear else Duty.NOTHING
     if not keep_house:
         return Duty.NOTHING
     if clock.phase == Phase.DRAW and head >= challenge.seed_block:
         return Duty.DRAW
     if clock.phase == Phase.NOMINATE:
-        best = best_standing(challenge, late)
-        return Duty.NOTHING if best is None or clock.leader == best + 1 else Duty.NOMINATE
+        best = challenge.best_claim(now)
+        return Duty.NOTHING if best is None or clock.leader == best.index + 1 else Duty.NOMINATE
     return Duty.SETTLE if clock.phase == Phase.SETTLE else Duty.NOTHING
-
-
-def best_standing(challenge: Challenge, late: int) -> int | None:
-    """Index of the best claim that can be nominated; None for none.
-
-    late: 1 + index of the seal that fell by being late and still stands in the logs; 0 for none.
-    """
-    standing = [seal for seal in challenge.seals if seal.claim and seal.index + 1 != late]
-    return max(standing, key=lambda seal: (seal.claim or 0, -seal.index)).index if standing else None
 
 
 class Watcher(Loop):
@@ -81,7 +73,7 @@ class Watcher(Loop):
         super().__init__(desk, tell, poll=poll)
         self.keep_house, self.dry = keep_house, dry
         self.me = None if dry else desk.me
-        self._findings: dict[tuple[int, bytes | None, bytes | None], Finding] = {}
+        self._findings: dict[tuple[int, bytes | None, bytes | None], tuple[Finding, int]] = {}
         self._retry: dict[int, float] = {}
 
     def turn(self) -> Turn:
@@ -106,16 +98,28 @@ class Watcher(Loop):
         return Turn(acted, False, part)
 
     def _duty(self, challenge: Challenge) -> Duty:
-        finding = self._findings.get((challenge.id, challenge.model, challenge.predictions))
+        finding, gas = self._findings.get((challenge.id, challenge.model, challenge.predictions), (None, 0))
         return duty(
             challenge,
             self.desk.clock(challenge),
             head=self.desk.chain.block,
             me=self.me,
             false=None if finding is None else finding.false,
+            dear=self._dear(challenge, gas),
             keep_house=self.keep_house and not self.dry,
-            late=fallen(challenge, self.desk.chain.now),
+            now=self.desk.chain.now,
         )
+
+    def _dear(self, challenge: Challenge, gas: int) -> bool:
+        """Whether a proof takes more gas than one transaction may, and the bounty does not pay for it.
+
+        What fits one transaction is proven whatever it pays: a lie costs the liar more than that.
+        """
+        if gas <= self.desk.settings.gas_cap:
+            return False
+        rpc, terms = self.desk.chain.rpc, challenge.terms
+        bounty = terms.trainer_bond // 2 if terms.token == ETHER else 0
+        return bounty <= gas * (rpc.base_fee() + rpc.tip())
 
     def _work(self, challenge: Challenge, chosen: Duty) -> Callable[[], None]:
         return lambda: self._do(challenge, chosen)
@@ -129,14 +133,14 @@ class Watcher(Loop):
             return
         assert self.me is not None, "it is not dry"
         if chosen == Duty.PROVE:
-            finding = self._findings[(number, challenge.model, challenge.predictions)]
+            finding, _ = self._findings[(number, challenge.model, challenge.predictions)]
             receipt = auditor.prove(self.desk, number, finding)
         elif chosen == Duty.DRAW:
             receipt = client.draw(number, sender=self.me)
         elif chosen == Duty.NOMINATE:
-            best = best_standing(challenge, fallen(challenge, self.desk.chain.now))
+            best = challenge.best_claim(self.desk.chain.now)
             assert best is not None, "only then it is a duty"
-            receipt = client.nominate(number, best, sender=self.me)
+            receipt = client.nominate(number, best.index, sender=self.me)
         else:
             receipt = client.settle(number, sender=self.me)
         self.tell(
@@ -152,12 +156,14 @@ class Watcher(Loop):
         number = challenge.id
         finding = auditor.check(self.desk, number)
         now = self.desk.index.challenge(number)
-        self._findings[(number, now.model, now.predictions)] = finding
+        gas = auditor.proof_gas(self.desk, number, finding.network)
+        self._findings[(number, now.model, now.predictions)] = finding, gas
         candidate = now.seals[self.desk.clock(now).candidate - 1].trainer
         verdict = "honest" if not finding.lies else "fraud"
         self.tell(
             "checked",
-            f"{number}: {candidate}: {finding.false} of {finding.samples} predictions are false",
+            f"{number}: {candidate}: {finding.false} of {finding.samples} predictions are false"
+            + (f"; a proof takes {gas:,} gas, more than its bounty" if finding.lies and self._dear(now, gas) else ""),
             challenge=number,
             candidate=candidate,
             compared=finding.samples,

@@ -6,6 +6,7 @@ import typer
 
 from trainer.commands.market import IdArgument, until
 from trainer.commands.work import Work, on_node
+from trainer.errors import ChainError
 from trainer.protocol import Outcome, Phase
 
 
@@ -35,7 +36,7 @@ def audit(
         challenge = desk.challenge(number)
         bounty = receipt.events[-1].bounty if receipt.events else 0
         result |= {"verdict": "fraud", "bounty": token.show(desk, challenge.terms.token, bounty)}
-        another = challenge.best_claim() is not None
+        another = challenge.best_claim(desk.chain.now) is not None
         work.tell(result, f"trainer withdraw; trainer {'nominate' if another else 'settle'} {number} --wait")
         return
     if not full:
@@ -65,12 +66,13 @@ def nominate(
     ] = None,
 ) -> None:
     """Put a standing claim up as the next candidate, after the last one fell."""
-    from trainer.roles import auditor
-
     desk = work.desk
     challenge = desk.require(number, Phase.NOMINATE, "nominate")
     if seal is None:
-        seal = auditor.best_claim(challenge, desk.chain.now)
+        best = challenge.best_claim(desk.chain.now)
+        if best is None:
+            raise ChainError(f"challenge {number} has no standing claim left; it ends without a winner")
+        seal = best.index
     work.sent("nominate", desk.client.nominate(number, seal, sender=desk.me))
     work.tell({"challenge": number, "seal": seal}, f"its trainer: trainer unseal {number} --wait")
 

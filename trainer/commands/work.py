@@ -94,7 +94,7 @@ class Work:
             return keys.unlock(chosen.keystore, password)
         if chosen.signer is not None:
             return keys.RemoteSigner(Rpc(chosen.signer, patience=chosen.patience), chosen.account)
-        raise ChainError("no key to sign with; name a keystore with --keystore, or a signer with --signer")
+        raise ChainError(keys.NO_KEY)
 
     def _preview(self, key: str, preview: "Preview") -> None:
         price = preview.fees.base + preview.fees.tip

@@ -130,7 +130,7 @@ def create(
     @app.get("/")
     def challenges() -> str:
         listing = _listing(known(), watch.moment())
-        return render_template("challenges.html", listing=listing, best_claim=facts.best_claim)
+        return render_template("challenges.html", listing=listing)
 
     @app.get("/challenge/<int:id>")
     def challenge(id: int) -> str:
@@ -146,7 +146,7 @@ def create(
             audits=charts.audits(story),
             money=money,
             streams=charts.streams(money),
-            best=facts.best_claim(story.life),
+            best=story.life.best_claim(moment.now),
             scores={e.values["seal"]: e.values["score"] for e in story.events if e.name == "Unsealed"},
         )
 
@@ -169,21 +169,22 @@ def create(
 
     @app.get("/api/challenges")
     def challenges_facts() -> Response:
-        listing = _listing(known(), watch.moment())
+        moment = watch.moment()
+        listing = _listing(known(), moment)
         return answer(
             {
                 "page": listing.page,
                 "pages": listing.pages,
                 "found": listing.found,
                 "phases": {words.phase(phase): count for phase, count in listing.counts.items()},
-                "challenges": [facts.summary(row.life, row.clock) for row in listing.rows],
+                "challenges": [facts.summary(row.life, row.clock, moment.now) for row in listing.rows],
             }
         )
 
     @app.get("/api/challenges/<int:id>")
     def challenge_facts(id: int) -> Response:
         story, moment = told(id), watch.moment()
-        return answer(facts.whole(story, *_about(story, moment)))
+        return answer(facts.whole(story, moment.now, *_about(story, moment)))
 
     @app.get("/api/market")
     def market_facts() -> Response:

@@ -28,8 +28,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def summary(life: Challenge, clock: Clock) -> dict[str, Any]:
-    """A challenge in a list."""
+def summary(life: Challenge, clock: Clock, now: int) -> dict[str, Any]:
+    """A challenge in a list; `now` is in seconds."""
+    best = life.best_claim(now)
     return {
         "challenge": life.id,
         "phase": words.phase(clock.phase),
@@ -42,17 +43,12 @@ def summary(life: Challenge, clock: Clock) -> dict[str, Any]:
         "threshold": life.terms.threshold,
         "samples": life.terms.holdout * life.terms.samples,
         "seals": clock.seals,
-        "best_claim": best_claim(life),
+        "best_claim": None if best is None else best.claim,
         "posted": life.posted.timestamp,
     }
 
 
-def best_claim(life: Challenge) -> int | None:
-    """The highest claim that stands."""
-    return max((seal.claim for seal in life.seals if seal.claim), default=None)
-
-
-def whole(story: Story, clock: Clock, spans: list[Span], flow: Flow) -> dict[str, Any]:
+def whole(story: Story, now: int, clock: Clock, spans: list[Span], flow: Flow) -> dict[str, Any]:
     """Everything about one challenge but samples, models and predictions."""
     life = story.life
     terms = asdict(life.terms)
@@ -60,7 +56,7 @@ def whole(story: Story, clock: Clock, spans: list[Span], flow: Flow) -> dict[str
         terms[name] = str(terms[name])
     terms["rule"] = str(life.terms.rule.name).lower()
     return {
-        **summary(life, clock),
+        **summary(life, clock, now),
         "terms": plain(terms),
         "key": plain(life.key),
         "seed_block": life.seed_block,

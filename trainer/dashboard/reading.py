@@ -8,8 +8,6 @@ from typing import NoReturn
 from trainer.errors import NodeError
 from trainer.index import Block, Challenge, Event, Index, Log
 
-TRIES = 5
-
 
 class Nobody:
     """A source for readers: what is not in the cache is not there."""
@@ -49,10 +47,5 @@ class Reader:
         index: Index | None = getattr(self._mine, "index", None)
         if index is None:
             index = self._mine.index = self._open()
-        for _ in range(TRIES):
-            before = index.last()
-            story = Story(index.challenge(id), index.events(id))
-            if index.last() == before:
-                return story
-        # while blocks are read by the hundred
-        raise NodeError("the cache is changing; try again in a moment")
+        with index.moment():
+            return Story(index.challenge(id), index.events(id))

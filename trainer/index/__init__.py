@@ -6,6 +6,7 @@ how the chain is followed in `sync`, and what is kept where in `store`.
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,6 +86,10 @@ class Index:
     def challenges(self) -> list[Challenge]:
         """Every challenge, in the order of their ids."""
         return self._whole(lambda: [record.unpacked(*row) for row in self.store.challenges()])
+
+    def moment(self) -> AbstractContextManager[None]:
+        """For `with`: all that is read inside is of one moment, though another process reads the chain on."""
+        return self.store.moment()
 
     def challenge(self, id: int) -> Challenge:
         """One challenge. Raises `ChainError` if there is none of that id."""

@@ -107,10 +107,20 @@ class Challenge:
         """Masks of the samples of a seal's predictions that were executed, by slot; none is zero."""
         return {slot: mask for (index, slot), mask in self.details.executed.items() if index == seal}
 
-    def best_claim(self) -> int | None:
-        """Index of the seal with the best standing claim; None if no claim stands."""
-        claims = [_standing(self, seal.index + 1) for seal in self.seals if seal.claim]
-        return -max(claims)[1] - 1 if claims else None
+    def fallen(self, now: int) -> int:
+        """1 + index of the seal whose candidate was late since the last event; 0 for none.
+
+        Time alone makes a candidate and lets him fall; that is written down by the next call.
+        """
+        if self.stored.phase in (Phase.DRAW, Phase.CLOSED):
+            return 0
+        return at(self.stored, self.terms.windows, self.terms.full_audit, now)[1]
+
+    def best_claim(self, now: int) -> SealView | None:
+        """The seal with the best claim that stands at a moment; None if none does."""
+        fallen = self.fallen(now)
+        standing = (seal for seal in self.seals if seal.claim and seal.index + 1 != fallen)
+        return max(standing, key=lambda seal: _standing(self, seal.index + 1), default=None)
 
     def clock(self, now: int, block: int) -> Clock:
         """Where it stands in a block with this timestamp and number: what `Market.clock_of` answers there."""

@@ -12,7 +12,6 @@ whose beginning is out of date writes nothing (`Store.writing`).
     books       each token's sums
 """
 
-import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainer.errors import ChainError, DataError
+from trainer.files import in_turn
 from trainer.index.source import Block, Log
 
 VERSION = 1
@@ -104,13 +104,13 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Alone in opening and replacing the file."""
+        lock = self.path.with_name(self.path.name + ".lock")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = self.path.with_name(self.path.name + ".lock").open("wb")
+            lock.touch()
         except OSError as error:
             raise DataError(f"{self.path}: no cache can be kept there ({error.strerror}); choose another") from error
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with in_turn(lock):
             yield
 
     def _connect(self) -> None:
@@ -201,6 +201,19 @@ class Store:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             raise
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """All that is read inside is of one moment, whatever others write meanwhile."""
+        connection = self.connection
+        with self._told():
+            connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # a file that was replaced inside was closed, and a closed one cannot be asked
+            with suppress(sqlite3.ProgrammingError):
+                connection.execute("COMMIT")
 
     @contextmanager
     def writing(self, base: Block | None) -> Iterator[bool]:

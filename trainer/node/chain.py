@@ -19,7 +19,7 @@ from eth_hash.auto import keccak
 
 from trainer.chain import CONTRACTS, Receipt, intrinsic_gas
 from trainer.errors import ChainError, NodeError
-from trainer.node.keys import Signer
+from trainer.node.keys import NO_KEY, Signer
 from trainer.node.outbox import GWEI, Outbox
 from trainer.node.rpc import Rpc, logs_of, number
 from trainer.node.settings import Settings
@@ -120,10 +120,17 @@ class NodeChain:
         name = key or f"once/{secrets.token_hex(8)}"
         return self.outbox_of(sender).send(name, target, data, value=value, wait=self.wait)
 
+    @property
+    def me(self) -> str:
+        """The account; raises `ChainError` where there is none."""
+        if self.outbox is None:
+            raise ChainError(NO_KEY)
+        return self.outbox.signer.address
+
     def outbox_of(self, sender: str) -> Outbox:
         """The outbox of an account; raises `ChainError` where there is no key for it."""
         if self.outbox is None:
-            raise ChainError("no key to sign with; name a keystore with --keystore, or a signer with --signer")
+            raise ChainError(NO_KEY)
         if self.outbox.signer.address != sender:
             raise ChainError(f"the key is that of {self.outbox.signer.address}, not of {sender}; name the other's")
         return self.outbox
@@ -171,8 +178,7 @@ class NodeEnv(NetworkEnv):  # type: ignore[misc]  # titanoboa has no types
         caller = None if sender is None and self.eoa is None else str(self._get_sender(sender))
         if simulate or not is_modifying:
             return _Done(self.chain.rpc.view(str(to_address), bytes(data), sender=caller, value=value or 0))
-        if caller is None:
-            raise ChainError("no key to sign with; name a keystore with --keystore, or a signer with --signer")
+        caller = caller or self.chain.me
         # transactions return nothing: what the call would return now is what titanoboa's contracts give back
         said = self.chain.rpc.view(str(to_address), bytes(data), sender=caller, value=value or 0)
         return _Done(said, self.chain.transact(str(to_address), bytes(data), sender=caller, value=value or 0))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     # takes a second to import, and whoever only looks needs no key
     from eth_account.signers.local import LocalAccount
 
+NO_KEY = "no key to sign with; name a keystore with --keystore, or a signer with --signer"
+
 
 class Signer(Protocol):
     """One account that can sign."""

@@ -24,6 +24,7 @@ from eth_utils.address import to_checksum_address
 
 from trainer.amounts import ether
 from trainer.errors import ChainError, NodeError, Reverted, RpcError
+from trainer.files import in_turn
 from trainer.node.keys import Signer
 from trainer.node.rpc import Rpc, number, octets
 
@@ -154,10 +155,12 @@ class Outbox:
         """Told of each new transaction before it is signed."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
+        # a new file's journal is changed at once or not at all: SQLite does not wait for another process that does it
+        with in_turn(path.with_name(path.name + ".lock")):
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(SCHEMA)
         # what is sent must be on the disk before
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(SCHEMA)
 
     # ── one transaction ──
 

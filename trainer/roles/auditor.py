@@ -9,11 +9,9 @@ from trainer import networks
 from trainer.chain import Receipt
 from trainer.client import Unsealed
 from trainer.encode import unpack_samples
-from trainer.encode_segments import hashes_in, joined
+from trainer.encode_segments import files_of, hashes_in, joined
 from trainer.errors import ChainError
 from trainer.fingerprints import identify
-from trainer.index import Challenge
-from trainer.index.clock import at
 from trainer.networks import AnyNetwork
 from trainer.protocol import Phase, Terms
 from trainer.roles import scoring
@@ -27,6 +25,9 @@ PAYLOAD = 124 * 1024
 """Bytes of model and samples in one audit."""
 OVERHEAD = 600_000
 """Gas of an audit that is not its samples: the market's work, and the engine's fixed part; calldata comes on top."""
+STEP = 100_000
+"""Gas of a step that is not its segment's: the hashes, and what is remembered."""
+INTRINSIC = 21_000
 CALLDATA_GAS = 16
 REGISTERED = keccak(b"Registered(bytes32,bytes)")
 
@@ -35,10 +36,12 @@ REGISTERED = keccak(b"Registered(bytes32,bytes)")
 class Finding:
     """What a re-execution of an unsealed model comes to.
 
+    network: the model.
     samples: how many were compared.
     lies:    by slot, a mask of false predictions.
     """
 
+    network: AnyNetwork
     samples: int
     lies: dict[int, int]
 
@@ -68,9 +71,30 @@ def network_shown(desk: Desk, challenge: int) -> AnyNetwork:
 def check(desk: Desk, challenge: int) -> Finding:
     """Compare every prediction of the candidate with what his model says, on this machine."""
     found = desk.require(challenge, Phase.AUDIT, "audit")
-    classes = scoring.predict(network_shown(desk, challenge), desk.index.holdout(challenge), found.terms)
+    network = network_shown(desk, challenge)
+    classes = scoring.predict(network, desk.index.holdout(challenge), found.terms)
     lies = scoring.lies(classes, desk.index.unsealed(challenge), found.terms)
-    return Finding(samples=sum(map(len, classes.values())), lies=lies)
+    return Finding(network=network, samples=sum(map(len, classes.values())), lies=lies)
+
+
+def proof_gas(desk: Desk, challenge: int, network: AnyNetwork) -> int:
+    """Gas that proving one false prediction takes at most, in as many transactions as it needs.
+
+    Of a network in segments, every step of the sample is counted: somebody may have taken some before.
+    """
+    shown, terms = desk.index.unsealed(challenge), desk.index.challenge(challenge).terms
+    gas = _transaction(len(shown.model) + terms.samples * terms.sample_bytes) + OVERHEAD + shown.cost
+    if isinstance(network, SegmentedNetwork):
+        engine = desk.chain.contract("SegmentedEngine", terms.engine)
+        with desk.chain.active():
+            for file in files_of(network):
+                segment = engine.segment_of(keccak(file))
+                gas += _transaction(len(file) + segment.input_bytes) + STEP + segment.gas
+    return gas
+
+
+def _transaction(size: int) -> int:
+    return INTRINSIC + CALLDATA_GAS * size
 
 
 def prove(desk: Desk, challenge: int, finding: Finding) -> Receipt:
@@ -80,7 +104,7 @@ def prove(desk: Desk, challenge: int, finding: Finding) -> Receipt:
             f"every prediction for challenge {challenge} is what the model says: there is nothing to prove"
         )
     slot, mask = next(iter(finding.lies.items()))
-    receipt = _audit(desk, challenge, {slot: mask & -mask})
+    receipt = _audit(desk, challenge, finding.network, {slot: mask & -mask})
     if receipt.result:
         raise ChainError(
             f"slot {slot}: the engine contradicts this machine, which found a false prediction; run `make test` here"
@@ -91,27 +115,15 @@ def prove(desk: Desk, challenge: int, finding: Finding) -> Receipt:
 def execute(desk: Desk, challenge: int) -> Iterator[tuple[dict[int, int], Receipt]]:
     """Have the chain execute every sample that it has not yet, in as few transactions as they fit; masks by slot."""
     found = desk.require(challenge, Phase.AUDIT, "audit")
-    shown = desk.index.unsealed(challenge)
+    shown, network = desk.index.unsealed(challenge), network_shown(desk, challenge)
     for masks in plan(found.terms, shown, found.executed(shown.seal), gas_cap=desk.settings.gas_cap):
-        receipt = _audit(desk, challenge, masks)
+        receipt = _audit(desk, challenge, network, masks)
         yield masks, receipt
         if not receipt.result and not desk.chain.dry:
             raise ChainError(
                 f"slots {', '.join(map(str, masks))}: the engine contradicts this machine, which found every "
                 "prediction right; run `make test` here"
             )
-
-
-def best_claim(challenge: Challenge, now: int) -> int:
-    """The seal with the best standing claim; raises `ChainError` where none stands.
-
-    now: seconds; a candidate who was late by then fell, though no event says it yet.
-    """
-    late = at(challenge.stored, challenge.terms.windows, challenge.terms.full_audit, now)[1]
-    standing = [seal for seal in challenge.seals if seal.claim and seal.index + 1 != late]
-    if not standing:
-        raise ChainError(f"challenge {challenge.id} has no standing claim left; it ends without a winner")
-    return max(standing, key=lambda seal: (seal.claim or 0, -seal.index)).index
 
 
 def plan(terms: Terms, shown: Unsealed, done: dict[int, int], *, gas_cap: int) -> list[dict[int, int]]:
@@ -155,9 +167,8 @@ def _lowest(mask: int, count: int) -> int:
     return chosen
 
 
-def _audit(desk: Desk, challenge: int, masks: dict[int, int]) -> Receipt:
+def _audit(desk: Desk, challenge: int, network: AnyNetwork, masks: dict[int, int]) -> Receipt:
     terms, holdout = desk.index.challenge(challenge).terms, desk.index.holdout(challenge)
-    network = network_shown(desk, challenge)
     if isinstance(network, SegmentedNetwork):
         # the engine answers once every step of a sample was taken
         steps, taken = Steps(desk.chain, terms.engine), list[Receipt]()

@@ -49,9 +49,7 @@ class Desk:
     @property
     def me(self) -> str:
         """The account; raises `ChainError` where there is none."""
-        if self.chain.outbox is None:
-            raise ChainError("no key to sign with; name a keystore with --keystore, or a signer with --signer")
-        return self.chain.outbox.signer.address
+        return self.chain.me
 
     def challenge(self, number: int) -> Challenge:
         """A challenge as the logs up to now tell it; raises `ChainError` for one that is not there."""

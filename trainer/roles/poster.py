@@ -14,7 +14,6 @@ from trainer.node.outbox import DONE
 from trainer.package import Package
 from trainer.protocol import Phase, Terms
 from trainer.roles.desk import Desk
-from trainer.roles.token import approve as approve
 from trainer.roles.token import decimals as decimals
 
 Told = Callable[[str, Receipt], None]

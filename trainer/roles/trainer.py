@@ -1,6 +1,5 @@
 """The trainer: seals a model, claims what it reaches, and shows it when it leads."""
 
-import fcntl
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from trainer.chain import Receipt
 from trainer.client import Seal
 from trainer.encode_segments import files_of, joined
 from trainer.errors import AssayError, ChainError, DataError
+from trainer.files import in_turn
 from trainer.networks import AnyNetwork
 from trainer.protocol import Phase, Rule
 from trainer.roles import scoring
@@ -88,8 +88,7 @@ def _alone(desk: Desk) -> Iterator[None]:
     """Let no other process of this machine seal meanwhile: it could replace a salt that is being sent."""
     directory = desk.directory / "seals"
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with in_turn(directory / ".lock"):
         yield
 
 
