@@ -27,6 +27,7 @@ from .modules import groups  # leaf and index-bound proof of a revealed group
 from .modules import lanes  # label and prediction words
 from .modules import ledger  # the money
 from .modules import phases  # the clock
+from .modules import schedule  # what a seal would win
 from .modules import split  # the keyed permutation that draws the hold-out
 from .modules import terms  # what a poster fixes, and its bounds
 from snekmate.utils import block_hash  # the seed, read late through EIP-2935
@@ -58,6 +59,7 @@ struct Seal:
     hash: bytes32
     claim: uint256  # right answers claimed; 0 for no claim, or one that fell
     bond: uint256  # still escrowed
+    rebate: uint256  # what the poster gets back of the reward if this seal wins
 
 
 struct Group:
@@ -96,6 +98,7 @@ event Committed:
     seal: indexed(uint256)
     trainer: indexed(address)
     hash: bytes32
+    reward: uint256  # what it would win
 
 
 event Revealed:
@@ -325,13 +328,18 @@ def commit(id: uint256, hash: bytes32) -> uint256:
     fee: uint256 = self.terms_of[id].seal_fee
     index: uint256 = now.seals
     self.clock[id].seals = index + 1
-    self.seals[id][index] = Seal(trainer=msg.sender, hash=hash, claim=0, bond=bond)
+    reward: uint256 = self.terms_of[id].reward
+    # a challenge in this phase ends later than now
+    rebate: uint256 = schedule._rebate(
+        reward, self.terms_of[id].opening, now.ends - block.timestamp, self.terms_of[id].windows.commit
+    )
+    self.seals[id][index] = Seal(trainer=msg.sender, hash=hash, claim=0, bond=bond, rebate=rebate)
     self.seal_of[id][msg.sender] = index + 1
     # both are below 2**128
     ledger._take(token, bond + fee)
     if fee > 0:
         ledger._burn(token, fee)
-    log Committed(id=id, seal=index, trainer=msg.sender, hash=hash)
+    log Committed(id=id, seal=index, trainer=msg.sender, hash=hash, reward=reward - rebate)
     return index
 
 
@@ -515,6 +523,10 @@ def settle(id: uint256):
     winner: address = empty(address)
     payee: address = self.challenge[id].poster
     if now.outcome == phases.Outcome.WON:
+        rebate: uint256 = self.seals[id][now.candidate - 1].rebate
+        if rebate > 0:
+            ledger._credit(token, payee, rebate)
+        reward -= rebate
         winner = self.seals[id][now.candidate - 1].trainer
         payee = winner
         self._release(id, now.candidate - 1)

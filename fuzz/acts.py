@@ -28,10 +28,12 @@ from trainer.protocol import ETHER, Phase, Rule, Terms, Windows, seal_hash
 HUGE = 2**256 - 1
 BAD_TERMS: tuple[dict[str, Any], ...] = (
     {"token": "0x" + "11" * 20},
-    {"reward": 0},
+    {"reward": 0, "opening": 0},
+    {"reward": 7, "opening": 8},
+    {"opening": HUGE},
     {"poster_bond": 0},
     {"trainer_bond": 0},
-    {"reward": 2**128},
+    {"reward": 2**128, "opening": 1},
     {"poster_bond": HUGE},
     {"trainer_bond": 2**128},
     {"seal_fee": HUGE},
@@ -73,8 +75,11 @@ BAD_TERMS: tuple[dict[str, Any], ...] = (
 """Changes of good terms, each against one bound; `over` is a threshold that many above all there are."""
 WIDEST = {"groups": 257, "holdout": 256, "reveal": HOUR + HOUR * 256 // 60}
 GOOD_EDGES: tuple[dict[str, Any], ...] = (
-    *({name: amount} for name in ("reward", "poster_bond", "trainer_bond") for amount in (1, 2**128 - 1)),
+    *({name: amount} for name in ("poster_bond", "trainer_bond") for amount in (1, 2**128 - 1)),
+    *({"reward": amount, "opening": amount} for amount in (1, 2**128 - 1)),
     *({"seal_fee": fee} for fee in (0, 2**128 - 1)),
+    *({"opening": opening} for opening in (0, 1)),
+    {"reward": 2**128 - 1, "opening": 0, "commit": 365 * 24 * HOUR},
     {"rule": Rule.BEST},
     {"rule": Rule.FIRST, "over": 0},
     {"groups": 2**20},
@@ -190,7 +195,8 @@ class Acts(Game):
         total = samples * data.holdout
         return Terms(
             token=rng.choice((ETHER, ETHER, *self.coins)),
-            reward=rng.choice((1, 2, 10**18, 2**128 - 1)),
+            reward=(reward := rng.choice((1, 2, 10**18, 2**128 - 1))),
+            opening=rng.choice((reward, reward, 0, 1, reward // 2)),
             poster_bond=rng.choice((1, 2, 3, 10**18 + 1, 2**128 - 1)),
             trainer_bond=rng.choice((1, 2, 3, 10**18 + 1, 2**128 - 1)),
             seal_fee=rng.choice((0, 0, 7, 2**128 - 1)),

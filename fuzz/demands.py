@@ -22,18 +22,19 @@ EVENTS = {
 }  # fmt: skip
 SITUATIONS = {
     "two tokens at once", "two engines at once", "an engine out of gas", "an honest model below the threshold",
+    "a reward that rose", "a part of the reward goes back",
     "more right answers than a byte counts", "more seals than four bits count",
     *(f"ether with {call}" for call in CALLS - {"force", "post", "commit"}),
 }  # fmt: skip
 """What an example meets that is neither call nor event."""
 REFUSALS = {
     *(f"terms: {cause}" for cause in (
-        "token has no code", "reward is zero", "poster bond is zero", "trainer bond is zero", "amount over 2**128 - 1",
-        "rule unknown", "root is empty", "too many groups", "hold-out is empty", "hold-out too large",
-        "nothing left to train on", "group is empty", "group too large", "threshold is zero", "threshold impossible",
-        "input bits", "too few classes", "too many classes", "sample is empty", "sample too large", "model is empty",
-        "model too large", "group and model too large", "audit too large", "window too short", "window too long",
-        "reveal window too short", "engine unknown",
+        "token has no code", "reward is zero", "opening over the reward", "poster bond is zero",
+        "trainer bond is zero", "amount over 2**128 - 1", "rule unknown", "root is empty", "too many groups",
+        "hold-out is empty", "hold-out too large", "nothing left to train on", "group is empty", "group too large",
+        "threshold is zero", "threshold impossible", "input bits", "too few classes", "too many classes",
+        "sample is empty", "sample too large", "model is empty", "model too large", "group and model too large",
+        "audit too large", "window too short", "window too long", "reveal window too short", "engine unknown",
     )),
     *(f"market: {cause}" for cause in ("no such challenge", "wrong phase", "not the poster")),
     "draw: no hash of the seed block",

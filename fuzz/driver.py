@@ -345,6 +345,10 @@ class Game:
             REACHED.situations["two engines at once"] += 1
         if len(life.seals) > 16:
             REACHED.situations["more seals than four bits count"] += 1
+        if any(event[0] == "Committed" and event[5] > life.terms.opening for event in events):
+            REACHED.situations["a reward that rose"] += 1
+        if any(event[0] == "Settled" and event[4] < life.terms.reward for event in events):
+            REACHED.situations["a part of the reward goes back"] += 1
         if any(event[0] == "Unsealed" and event[3] > 255 for event in events):
             REACHED.situations["more right answers than a byte counts"] += 1
         if name == "post":

@@ -5,9 +5,11 @@ time itself moves every challenge on, deadline by deadline. Money is a table of 
 later than this model is the fall of a candidate who was late: it is booked by the next call that succeeds.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -56,6 +58,7 @@ class Seal:
     trainer: str
     hash: bytes
     bond: int
+    reward: int
     claim: int = 0
 
 
@@ -98,6 +101,7 @@ def terms_fault(terms: Terms, *, min_window: int, has_code: Callable[[str], bool
     sides = {
         "token has no code": terms.token != ETHER and not has_code(terms.token),
         "reward is zero": terms.reward == 0,
+        "opening over the reward": terms.opening > terms.reward,
         "poster bond is zero": terms.poster_bond == 0,
         "trainer bond is zero": terms.trainer_bond == 0,
         "amount over 2**128 - 1": any(amount >= 2**128 for amount in amounts),
@@ -334,12 +338,18 @@ class Market:
         if sender in [seal.trainer for seal in life.seals]:
             raise Refused("commit: one seal per address")
         self._take(life.terms.token, sender, life.terms.trainer_bond + life.terms.seal_fee, value)
-        life.seals.append(Seal(sender, hash, life.terms.trainer_bond))
+        assert life.ends is not None
+        reward = self._risen(life.terms, self.now - (life.ends - life.terms.windows.commit))
+        life.seals.append(Seal(sender, hash, life.terms.trainer_bond, reward))
         if life.terms.seal_fee:
             self._burn(life.terms.token, life.terms.seal_fee)
         index = len(life.seals) - 1
-        self.events.append(("Committed", id, index, sender, hash))
+        self.events.append(("Committed", id, index, sender, hash, reward))
         return index
+
+    def _risen(self, terms: Terms, passed: int) -> int:
+        """The reward so many seconds after the commits opened: on the line from `opening`, rounded up."""
+        return terms.opening + math.ceil(Fraction((terms.reward - terms.opening) * passed, terms.windows.commit))
 
     def reveal(
         self, sender: str, value: int, id: int, index: int, salt: bytes, labels: bytes, proof: Any, samples: bytes
@@ -491,12 +501,14 @@ class Market:
         terms = life.terms
         self._book(life)
         life.phase = Phase.CLOSED
-        winner = NOBODY
+        winner, reward = NOBODY, terms.reward
         if life.outcome == Outcome.WON:
             assert life.candidate is not None
-            winner = life.seals[life.candidate].trainer
+            winner, reward = life.seals[life.candidate].trainer, life.seals[life.candidate].reward
+            if reward < terms.reward:
+                self._pay(terms.token, life.poster, terms.reward - reward)
             self._free(life, life.candidate)
-        self._pay(terms.token, life.poster if winner == NOBODY else winner, terms.reward)
+        self._pay(terms.token, life.poster if winner == NOBODY else winner, reward)
         if life.outcome == Outcome.DESERTED:
             self._pay(terms.token, life.poster, terms.poster_bond)
         elif life.outcome == Outcome.VOID:
@@ -505,7 +517,7 @@ class Market:
             self._burn(terms.token, terms.poster_bond - half)
         elif life.outcome == Outcome.WITHHELD:
             self._burn(terms.token, terms.poster_bond)
-        self.events.append(("Settled", id, int(life.outcome), winner, terms.reward))
+        self.events.append(("Settled", id, int(life.outcome), winner, reward))
 
     def release(self, sender: str, value: int, id: int, seal: int) -> None:
         if id >= len(self.lives):
@@ -559,11 +571,11 @@ class Market:
     def seal_view(self, life: Life, index: int) -> tuple[Any, ...]:
         """A seal as the chain shows it: a late candidate keeps claim and bond until a call books his fall."""
         if index >= len(life.seals):
-            return NOBODY, bytes(32), 0, 0
+            return NOBODY, bytes(32), 0, 0, 0
         seal = life.seals[index]
         if life.late is not None and life.late[0] == index:
-            return seal.trainer, seal.hash, life.late[1], life.late[2]
-        return seal.trainer, seal.hash, seal.claim, seal.bond
+            return seal.trainer, seal.hash, life.late[1], life.late[2], life.terms.reward - seal.reward
+        return seal.trainer, seal.hash, seal.claim, seal.bond, life.terms.reward - seal.reward
 
     def challenge_view(self, life: Life) -> tuple[Any, ...]:
         """A challenge as the chain shows it."""

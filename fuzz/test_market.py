@@ -36,7 +36,7 @@ def gas_of_a_life(game: Lives, crowd: int) -> dict[str, int]:
     anyone = game.who["stranger"]
     root = next(iter(table().data))
     shape = {"root": root, "groups": 6, "holdout": 2, "samples": 5, "classes": 4, "model_bytes": 2}
-    money = {"token": ETHER, "reward": 1, "poster_bond": 2, "trainer_bond": 3, "seal_fee": 1}
+    money = {"token": ETHER, "reward": 1, "opening": 1, "poster_bond": 2, "trainer_bond": 3, "seal_fee": 1}
     terms = game.good_terms(rng, table().data[root])
     terms = replace(terms, full_audit=True, rule=Rule.BEST, input_bits=8, threshold=1, **shape, **money)
     terms = replace(terms, windows=replace(terms.windows, reveal=3 * HOUR))

@@ -36,6 +36,8 @@ class Record:
     labels: dict[int, bytes] = field(default_factory=dict)
     samples: dict[int, bytes] = field(default_factory=dict)
     trainers: dict[int, str] = field(default_factory=dict)
+    promised: list[int] = field(default_factory=list)
+    """What each seal would win, as it was told when it was committed."""
     unsealed: dict[int, tuple[bytes, list[bytes]]] = field(default_factory=dict)
     fallen: set[int] = field(default_factory=set)
     late: set[int] = field(default_factory=set)
@@ -98,12 +100,14 @@ class Witness:
             winner = closed[2] if len(closed) > 1 else None
             payee = winner if winner and int(winner, 16) else record.poster
             paid = sum(amount for _, owner, amount in events["Credited"] if owner == payee)
-            assert paid >= terms.reward, "paid once: the reward did not arrive"
+            due = terms.reward
+            if winner and int(winner, 16):
+                assert winner in record.trainers.values(), "paid once: the winner sealed nothing"
+                due = record.promised[list(record.trainers.values()).index(winner)]
+            assert paid >= due, "paid once: the reward did not arrive"
             if len(closed) > 1:
                 assert (int(winner, 16) != 0) == (closed[1] == Outcome.WON), "paid once: a winner without a win"
-                assert closed[3] == terms.reward, "paid once: another reward"
-                if int(winner, 16):
-                    assert winner in record.trainers.values(), "paid once: the winner sealed nothing"
+                assert closed[3] == due, "paid once: another reward"
 
     # ── timeouts never pay the late one or the reporter ──
 
@@ -135,8 +139,11 @@ class Witness:
 
     def _record(self, id: int, call: Call, events: Any) -> None:
         record = self.records[id]
-        for _, index, trainer, _ in events["Committed"]:
+        for _, index, trainer, _, reward in events["Committed"]:
             record.trainers[index] = trainer
+            risen = [record.terms.opening, *record.promised, reward, record.terms.reward]
+            assert risen == sorted(risen), "schedule: a reward fell, or left its bounds"
+            record.promised.append(reward)
         for _, slot, _, _, labels, samples in events["Revealed"]:
             record.labels[slot], record.samples[slot] = labels, samples
         for _, index, _, _, predictions, model, _, _ in events["Unsealed"]:
@@ -210,7 +217,13 @@ class Witness:
         burns += [bond for _ in events["Defaulted"]]
         burns += [bond - bond // 2 for _ in events["Fraud"]]
         for _, outcome, winner, _ in events["Settled"]:
-            credits.append((winner if outcome == Outcome.WON else poster, terms.reward))
+            if outcome == Outcome.WON:
+                won = record.promised[next(i for i, trainer in record.trainers.items() if trainer == winner)]
+                credits.append((winner, won))
+                if won < terms.reward:
+                    credits.append((poster, terms.reward - won))
+            else:
+                credits.append((poster, terms.reward))
             back = {Outcome.DESERTED: terms.poster_bond, Outcome.VOID: terms.poster_bond // 2}
             if outcome in back:
                 credits.append((poster, back[outcome]))

@@ -20,6 +20,7 @@ def terms(**changes: Any) -> Terms:
     base = Terms(
         token=ETHER,
         reward=ETH,
+        opening=ETH,
         poster_bond=ETH // 10,
         trainer_bond=ETH // 5,
         seal_fee=10**15,
@@ -46,7 +47,8 @@ def challenge_terms(draw: st.DrawFn) -> Terms:
     amount = st.integers(1, 2**100)
     holdout, samples = draw(st.integers(1, 8)), draw(st.integers(1, 32))
     return terms(
-        reward=draw(amount),
+        reward=(reward := draw(amount)),
+        opening=draw(st.sampled_from((reward, 0, reward // 3))),
         trainer_bond=draw(amount),
         seal_fee=draw(st.integers(0, 2**80)),
         holdout=holdout,
@@ -59,7 +61,7 @@ def challenge_terms(draw: st.DrawFn) -> Terms:
 
 def seal(index: int = 0, trainer: str = ME, **changes: Any) -> SealView:
     """A seal with its bond."""
-    base = SealView(index, trainer, b"\2" * 32, ETH // 5, 30)
+    base = SealView(index, trainer, b"\2" * 32, ETH // 5, ETH, 30)
     return replace(base, **changes)
 
 

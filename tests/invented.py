@@ -33,6 +33,7 @@ ENTRIES = _entries()
 TERMS = Terms(
     token=ETHER,
     reward=2 * 10**18,
+    opening=2 * 10**18,
     poster_bond=10**17,
     trainer_bond=5 * 10**17,
     seal_fee=10**16,
@@ -52,6 +53,11 @@ TERMS = Terms(
 )
 
 
+def paying(reward: int, *, opening: int | None = None, **changes: Any) -> Terms:
+    """Terms with another reward, which does not rise unless it opens lower."""
+    return replace(TERMS, reward=reward, opening=reward if opening is None else opening, **changes)
+
+
 class Invented(History):
     """A history that grows; calls of one block are one transaction each."""
 
@@ -59,6 +65,9 @@ class Invented(History):
         super().__init__(MARKET, [Mined(1, START)])
         self.count, self.calls = 0, 0
         self.terms: dict[int, Terms] = {}
+        self.posters: dict[int, str] = {}
+        self.ends: dict[int, int] = {}
+        self.sealed: dict[int, list[int]] = {}
         self.credit: dict[str, int] = {}
 
     @property
@@ -99,22 +108,24 @@ class Invented(History):
 
     def post(self, poster: str, terms: Terms = TERMS) -> int:
         id, self.count = self.count, self.count + 1
-        self.terms[id] = terms
+        self.terms[id], self.posters[id] = terms, poster
         seed = self.mined[-1].number + 4
         self.call(("Posted", {"id": id, "poster": poster, "terms": terms.as_tuple(), "seed_block": seed}))
         return id
 
     def draw(self, id: int) -> None:
         self.wait(120)
-        ends = self.now + self.terms[id].windows.commit
-        self.call(("Drawn", {"id": id, "key": keccak(b"key %d" % id), "ends": ends}))
+        self.ends[id], self.sealed[id] = self.now + self.terms[id].windows.commit, []
+        self.call(("Drawn", {"id": id, "key": keccak(b"key %d" % id), "ends": self.ends[id]}))
 
     def commit(self, id: int, trainers: Sequence[str], pause: int = 600) -> None:
         for seal, trainer in enumerate(trainers):
             self.wait(pause)
             burned = [("Burned", {"token": self.terms[id].token, "amount": self.terms[id].seal_fee})]
-            hash = keccak(b"seal %d" % seal)
-            self.call(*burned, ("Committed", {"id": id, "seal": seal, "trainer": trainer, "hash": hash}))
+            sealed = {"id": id, "seal": seal, "trainer": trainer, "hash": keccak(b"seal %d" % seal)}
+            reward = self.terms[id].reward_at(self.now, self.ends[id])
+            self.sealed[id].append(reward)
+            self.call(*burned, ("Committed", {**sealed, "reward": reward}))
 
     def until(self, time: int) -> None:  # type: ignore[override]
         self.wait(time - self.now)
@@ -170,12 +181,14 @@ class Invented(History):
         self.call(("Nominated", {"id": id, "seal": seal}))
 
     def win(self, id: int, seal: int, winner: str) -> None:
-        terms = self.terms[id]
+        terms, poster, reward = self.terms[id], self.posters[id], self.sealed[id][seal]
+        rest = terms.reward - reward
         self.call(
+            *([self.pay(id, poster, rest)] if rest else []),
             self.pay(id, winner, terms.trainer_bond),
             ("Released", {"id": id, "seal": seal}),
-            self.pay(id, winner, terms.reward),
-            ("Settled", {"id": id, "outcome": int(Outcome.WON), "winner": winner, "reward": terms.reward}),
+            self.pay(id, winner, reward),
+            ("Settled", {"id": id, "outcome": int(Outcome.WON), "winner": winner, "reward": reward}),
         )
 
     def release(self, id: int, seal: int, trainer: str) -> None:
@@ -222,7 +235,7 @@ def many(count: int) -> Invented:
     made = Invented()
     rng = Random(count)
     for _ in range(count):
-        id = made.post(person(f"poster {rng.randrange(9)}"), replace(TERMS, reward=10**15 * rng.randrange(1, 9000)))
+        id = made.post(person(f"poster {rng.randrange(9)}"), paying(10**15 * rng.randrange(1, 9000)))
         if id % 3 == 0:
             made.wait(12 * 5)
             made.call(("Drawn", {"id": id, "key": keccak(b"%d" % id), "ends": made.now + 30 * DAY}))
@@ -243,7 +256,7 @@ def showcase() -> Invented:
         reward = (40 - i + rng.randrange(0, 12)) * 10**17
         poster = person(f"poster {rng.randrange(4)}")
         if i % 6 == 5:
-            id = made.post(poster, replace(TERMS, reward=reward))
+            id = made.post(poster, paying(reward))
             made.draw(id)
             made.wait(4 * DAY)
             made.call(
@@ -256,21 +269,21 @@ def showcase() -> Invented:
             made.life(poster, trainers, scores, liar=liar, reward=reward, threshold=wanted)
         made.wait(rng.randrange(6 * HOUR, 3 * DAY))
     posters = [person(f"poster {i}") for i in range(4)]
-    audited = made.post(posters[0], replace(TERMS, reward=31 * 10**17))
+    audited = made.post(posters[0], paying(31 * 10**17))
     made.draw(audited)
     made.commit(audited, names[:5], 3 * HOUR)
     made.until(made.now + 2 * DAY + 9 * HOUR + 600)
     made.reveal(audited, posters[0])
     made.claim(audited, {0: 226, 2: 231, 3: 234})
-    claiming = made.post(posters[1], replace(TERMS, reward=12 * 10**17, threshold=230))
+    claiming = made.post(posters[1], paying(12 * 10**17, threshold=230))
     made.until(made.now + 12 * HOUR)
     made.unseal(audited, 3, 234)
     made.audit(audited, 3, [0, 1, 2, 3, 5], names[3])
     made.draw(claiming)
     made.commit(claiming, names[3:6], HOUR)
-    drawn = made.post(posters[2], replace(TERMS, reward=5 * 10**18, full_audit=False))
+    drawn = made.post(posters[2], paying(5 * 10**18, full_audit=False))
     made.draw(drawn)
     made.commit(drawn, names[:2], HOUR)
-    made.post(posters[3], replace(TERMS, reward=75 * 10**16))
+    made.post(posters[3], paying(75 * 10**16))
     made.wait(36)
     return made

@@ -143,6 +143,7 @@ class World:
         base = Terms(
             token=ETHER,
             reward=10 * ETH,
+            opening=10 * ETH,
             poster_bond=3 * ETH + 1,
             trainer_bond=ETH + 1,
             seal_fee=7,
@@ -160,6 +161,8 @@ class World:
             full_audit=True,
             windows=windows,
         )
+        # a reward that is changed stays flat
+        changes = {"opening": changes.get("reward", base.reward)} | changes
         return replace(base, **changes)
 
     def stored(self, challenge: int) -> Any:

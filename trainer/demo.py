@@ -54,7 +54,13 @@ SETTINGS = {
     ),
 }
 HONEST, LIAR, ABSENT = ("ada", "ben"), "mallory", "gus"
-AMOUNTS: dict[str, Any] = {"reward": 10 * ETH, "poster_bond": 2 * ETH, "trainer_bond": ETH, "seal_fee": ETH // 100}
+AMOUNTS: dict[str, Any] = {
+    "reward": 10 * ETH,
+    "opening": 10 * ETH,
+    "poster_bond": 2 * ETH,
+    "trainer_bond": ETH,
+    "seal_fee": ETH // 100,
+}
 
 
 def run(dataset: str | None, seed: int, json: bool, out: Path) -> int:

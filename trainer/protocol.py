@@ -61,10 +61,15 @@ class Windows:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """Terms of a challenge, field for field `contracts/modules/terms.vy`; amounts in the token's smallest unit."""
+    """Terms of a challenge, field for field `contracts/modules/terms.vy`; amounts in the token's smallest unit.
+
+    opening: what the reward is when commits open; it rises in a straight line to `reward` until they close, and a seal
+             wins what it is when it is committed (`reward_at`). Equal to `reward`: it does not change.
+    """
 
     token: str
     reward: int
+    opening: int
     poster_bond: int
     trainer_bond: int
     seal_fee: int
@@ -81,6 +86,11 @@ class Terms:
     engine: str
     full_audit: bool
     windows: Windows
+
+    def reward_at(self, now: int, ends: int) -> int:
+        """What a seal of second `now` would win, if commits end at `ends`; between `opening` and `reward`."""
+        left = min(max(ends - now, 0), self.windows.commit)
+        return self.reward - (self.reward - self.opening) * left // self.windows.commit
 
     def as_tuple(self) -> tuple[object, ...]:
         """The ABI value: fields in order, the windows as a tuple of their own."""

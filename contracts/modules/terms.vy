@@ -40,6 +40,7 @@ struct Windows:
 struct Terms:
     token: address  # the zero address is ether
     reward: uint256  # all amounts in the token's smallest unit
+    opening: uint256  # what the reward is when commits open; it rises to the whole until they close
     poster_bond: uint256
     trainer_bond: uint256
     seal_fee: uint256
@@ -68,6 +69,7 @@ def _check(terms: Terms, min_window: uint256):
     """
     assert terms.token == empty(address) or terms.token.is_contract, "terms: token has no code"
     assert terms.reward > 0, "terms: reward is zero"
+    assert terms.opening <= terms.reward, "terms: opening over the reward"
     assert terms.poster_bond > 0, "terms: poster bond is zero"
     assert terms.trainer_bond > 0, "terms: trainer bond is zero"
     assert (

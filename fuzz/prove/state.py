@@ -16,10 +16,10 @@ YEAR = 365 * 24 * 3600
 # words of the structs in storage
 PHASE, ENDS, SEALS, LEADER, CANDIDATE, UNAUDITED, OUTCOME = range(7)
 POSTER, SEED_BLOCK, KEY = range(3)
-TRAINER, HASH, CLAIMED, BOND = range(4)
-TOKEN, REWARD, POSTER_BOND, TRAINER_BOND, SEAL_FEE = range(5)
-GROUPS, HOLDOUT, SAMPLES, SAMPLE_BYTES, INPUT_BITS, CLASSES, MODEL_BYTES, ENGINE, FULL_AUDIT = range(8, 17)
-WINDOWS = range(17, 23)  # commit, reveal, claim, unseal, audit, nominate
+TRAINER, HASH, CLAIMED, BOND, REBATE = range(5)
+TOKEN, REWARD, OPENING, POSTER_BOND, TRAINER_BOND, SEAL_FEE = range(6)
+GROUPS, HOLDOUT, SAMPLES, SAMPLE_BYTES, INPUT_BITS, CLASSES, MODEL_BYTES, ENGINE, FULL_AUDIT = range(9, 18)
+WINDOWS = range(18, 24)  # commit, reveal, claim, unseal, audit, nominate
 
 
 def one_of(word: BitVecRef, *values: int) -> BoolRef:
@@ -33,7 +33,8 @@ def valid(state: Slots, id: BitVecRef, seal: BitVecRef) -> BoolRef:
     seals = state("clock", id, word=SEALS)
     amounts = [state("terms_of", id, word=word) for word in (REWARD, POSTER_BOND, TRAINER_BOND, SEAL_FEE)]
     windows = [state("terms_of", id, word=word) for word in WINDOWS]
-    bond = state("seals", id, seal, word=BOND)
+    bond, rebate = (state("seals", id, seal, word=word) for word in (BOND, REBATE))
+    reward, opening = (state("terms_of", id, word=word) for word in (REWARD, OPENING))
     return And(
         Or(phase == 0, phase == DRAW, one_of(phase, *TIMED), phase == SETTLE, phase == CLOSED),
         # what has an end has one that no sum of windows carries out of 256 bits
@@ -41,7 +42,10 @@ def valid(state: Slots, id: BitVecRef, seal: BitVecRef) -> BoolRef:
         # a decision is stored only after the hold-out was complete
         Implies(phase == SETTLE, one_of(outcome, UNCLAIMED, UNNOMINATED, WON)),
         Implies(phase == 0, seals == 0),
-        Implies(ULE(seals, seal), bond == 0),
+        Implies(ULE(seals, seal), And(bond == 0, rebate == 0)),
+        # what goes back to the poster is a part of what he gave
+        ULE(opening, reward),
+        ULE(rebate, reward - opening),
         ULT(bond, 2**128),
         *[ULT(amount, 2**128) for amount in amounts],
         *[ULE(window, YEAR) for window in windows],

@@ -75,7 +75,8 @@ class Watched(Lives):
         words = (life.key, life.shown, life.model, life.predictions)
         assert self.read("challenge", id) == flat((life.poster, life.seed_block, *(word or 0 for word in words)))
         for seal in life.seals:
-            assert self.read("seals", id, seal.index) == flat((seal.trainer, seal.hash, seal.claim or 0, seal.bond))
+            left = life.terms.reward - seal.reward
+            assert self.read("seals", id, seal.index) == flat((seal.trainer, seal.hash, seal.claim or 0, seal.bond, left))
             for slot in range(life.terms.holdout):
                 assert self.read("executed", id, seal.index, slot) == [life.executed(seal.index).get(slot, 0)]
         assert not any(self.read("seals", id, len(life.seals)))

@@ -89,7 +89,7 @@ def test_one_wrong_sample_is_fraud(world: World, bond: int, full_audit: bool) ->
     assert world.credit(world.auditor) == bond // 2
     assert world.burned() == burned + bond - bond // 2
     assert world.escrowed() == escrowed - bond
-    assert tuple(world.market.seals(challenge, 0))[2:] == (0, 0)
+    assert tuple(world.market.seals(challenge, 0))[2:] == (0, 0, 0)
     clock = world.clock(challenge)
     assert (Phase(clock.phase), clock.ends) == (Phase.NOMINATE, world.chain.now + HOUR)
     assert (clock.leader, clock.candidate, clock.unaudited) == (0, 0, 0)

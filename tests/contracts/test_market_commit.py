@@ -18,9 +18,9 @@ def test_commit_escrows_the_bond_and_burns_the_fee(world: World) -> None:
     sealed = world.seal(challenge, ada, quality(1))
     assert world.events() == [
         ("Burned", {"token": ETHER, "amount": FEE}),
-        ("Committed", {"id": challenge, "seal": 0, "trainer": ada, "hash": sealed}),
+        ("Committed", {"id": challenge, "seal": 0, "trainer": ada, "hash": sealed, "reward": 10 * ETH}),
     ]
-    assert tuple(world.market.seals(challenge, 0)) == (ada, sealed, 0, BOND)
+    assert tuple(world.market.seals(challenge, 0)) == (ada, sealed, 0, BOND, 0)
     assert world.market.seal_of(challenge, ada) == 1
     assert world.escrowed() == escrowed + BOND
     assert world.burned() == FEE

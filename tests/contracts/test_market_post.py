@@ -90,6 +90,8 @@ def test_terms_at_their_bounds_are_accepted(world: World, changes: dict[str, Any
 
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("terms: reward is zero", {"reward": 0}),
+    ("terms: opening over the reward", {"reward": 5, "opening": 6}),
+    ("terms: opening over the reward", {"opening": HUGE}),
     ("terms: poster bond is zero", {"poster_bond": 0}),
     ("terms: trainer bond is zero", {"trainer_bond": 0}),
     *(

@@ -49,6 +49,7 @@ class Played:
         terms = Terms(
             token=ETHER,
             reward=10 * ETH,
+            opening=10 * ETH,
             poster_bond=2 * ETH,
             trainer_bond=ETH,
             seal_fee=ETH // 100,

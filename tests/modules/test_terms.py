@@ -13,6 +13,7 @@ YEAR = 365 * 24 * HOUR
 GOOD = Terms(
     token=ETHER,
     reward=1,
+    opening=1,
     poster_bond=1,
     trainer_bond=1,
     seal_fee=0,
@@ -42,7 +43,9 @@ def changed(**changes: Any) -> tuple[object, ...]:
 
 
 BOUNDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"reward": 1}, {"reward": 0}, "reward is zero"),
+    ({"reward": 1}, {"reward": 0, "opening": 0}, "reward is zero"),
+    ({"reward": 5, "opening": 5}, {"reward": 5, "opening": 6}, "opening over the reward"),
+    ({"reward": 5, "opening": 0}, {"reward": 5, "opening": 2**256 - 1}, "opening over the reward"),
     ({"poster_bond": 1}, {"poster_bond": 0}, "poster bond is zero"),
     ({"trainer_bond": 1}, {"trainer_bond": 0}, "trainer bond is zero"),
     *(

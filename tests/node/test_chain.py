@@ -38,6 +38,7 @@ def terms(deployed: Deployment, **changes: Any) -> Terms:
     found: dict[str, Any] = {
         "token": ETHER,
         "reward": ETH,
+        "opening": ETH,
         "poster_bond": ETH // 10,
         "trainer_bond": ETH // 10,
         "seal_fee": 0,

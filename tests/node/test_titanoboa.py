@@ -42,6 +42,7 @@ def terms(engine: str, **more: Any) -> Terms:
     asked = Terms(
         token=ETHER,
         reward=10 * ETH,
+        opening=10 * ETH,
         poster_bond=2 * ETH,
         trainer_bond=ETH,
         seal_fee=ETH // 100,
@@ -119,7 +120,7 @@ def test_state_of_an_undone_block_is_remembered(anvil: Anvil, env: NetworkEnv) -
     with anvil.undone():
         post(anvil, market, asked)
         assert market.terms_of(0).reward == asked.reward
-    other = dataclasses.replace(asked, reward=11 * ETH)
+    other = dataclasses.replace(asked, reward=11 * ETH, opening=11 * ETH)
     post(anvil, market, other)
     with pytest.warns(UserWarning, match=OUT_OF_STEP):
         # what the local machine answers is corrected from the node

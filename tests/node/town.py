@@ -60,6 +60,7 @@ class Place:
         base = Terms(
             token=ETHER,
             reward=ETH,
+            opening=ETH,
             poster_bond=ETH // 10,
             trainer_bond=ETH // 5,
             seal_fee=10**15,

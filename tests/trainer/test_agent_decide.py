@@ -54,6 +54,31 @@ def test_it_stays_out_for_one_reason_each(known: dict[str, Any], code: str) -> N
     assert (found.act in IDLE, found.code) == (True, code)
 
 
+RISING = {"opening": ETH // 10}
+
+
+def test_it_waits_for_a_reward_that_rises_to_what_it_wants() -> None:
+    poor, rich = replace(GOOD, profit=-1), GOOD
+    early = ENDS - 3000
+    first = challenge(Phase.COMMIT, terms=terms(rule=Rule.FIRST, **RISING))
+    found = decide(at(first, early, odds=poor, risen=rich))
+    assert (found.act, found.code, found.part) == (Act.WAIT, "rising", True)
+    assert act(first, early, odds=poor, risen=poor) == Act.IGNORE
+    assert act(first, early, odds=rich, risen=rich) == Act.COMMIT, "who waits longer may come second"
+    wanted = {"odds": rich, "least": rich.profit + 1}
+    assert act(first, early, risen=replace(rich, profit=rich.profit + 1), **wanted) == Act.WAIT
+    assert act(first, early, risen=rich, **wanted) == Act.IGNORE
+    assert act(first, early, odds=rich, least=rich.profit) == Act.COMMIT
+
+
+def test_where_the_best_wins_it_seals_late() -> None:
+    best = challenge(Phase.COMMIT, terms=terms(**RISING))
+    assert decide(at(best, ENDS - 361, odds=GOOD, risen=GOOD)).code == "rises"
+    assert act(best, ENDS - 360, odds=GOOD, risen=GOOD) == Act.COMMIT
+    flat = challenge(Phase.COMMIT)
+    assert act(flat, ENDS - 3000, odds=GOOD, risen=GOOD) == Act.COMMIT
+
+
 def test_it_never_enters_its_own_challenge() -> None:
     assert act(challenge(Phase.COMMIT, poster=ME), odds=GOOD) == Act.WAIT
 

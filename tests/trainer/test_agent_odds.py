@@ -51,7 +51,7 @@ def test_a_chance_is_one_and_falls_with_the_threshold(
 
 @given(terms=challenge_terms(), right=st.integers(0, 500), price=st.integers(1, 10**12), rivals=st.integers(0, 50))
 def test_profit_is_the_expectation_to_the_wei(terms: Terms, right: int, price: int, rivals: int) -> None:
-    found = odds(terms, right=right, rows=500, rivals=rivals, gas=GAS, price=price)
+    found = odds(terms, reward=terms.reward, right=right, rows=500, rivals=rivals, gas=GAS, price=price)
     win, reach = Fraction(found.win), Fraction(found.reach)
     gas = 200_000 + reach * 100_000 + win * 5_000_000 + (1 - win) * 120_000
     exact = win * terms.reward - terms.seal_fee - reach * MISHAP * terms.trainer_bond - gas * price
@@ -64,27 +64,31 @@ def test_profit_is_the_expectation_to_the_wei(terms: Terms, right: int, price: i
 def test_more_rivals_dearer_gas_or_a_smaller_reward_never_help(
     terms: Terms, right: int, price: int, rivals: int
 ) -> None:
-    found = odds(terms, right=right, rows=500, rivals=rivals, gas=GAS, price=price)
-    poorer = replace(terms, reward=terms.reward // 2)
+    found = odds(terms, reward=terms.reward, right=right, rows=500, rivals=rivals, gas=GAS, price=price)
+    poorer = replace(terms, reward=terms.reward // 2, opening=terms.opening // 2)
     for worse in (
-        odds(terms, right=right, rows=500, rivals=rivals, gas=GAS, price=2 * price),
-        odds(poorer, right=right, rows=500, rivals=rivals, gas=GAS, price=price),
+        odds(terms, reward=terms.reward, right=right, rows=500, rivals=rivals, gas=GAS, price=2 * price),
+        odds(poorer, reward=poorer.reward, right=right, rows=500, rivals=rivals, gas=GAS, price=price),
     ):
         assert worse.profit <= found.profit
-    more = odds(terms, right=right, rows=500, rivals=rivals + 1, gas=GAS, price=price)
+    more = odds(terms, reward=terms.reward, right=right, rows=500, rivals=rivals + 1, gas=GAS, price=price)
     if terms.reward > (GAS.won - GAS.lost) * price:
         assert more.profit <= found.profit
 
 
 def test_nothing_can_be_won_where_nothing_is_right() -> None:
-    found = odds(terms(threshold=64), right=0, rows=1_000, rivals=0, gas=GAS, price=1)
+    found = odds(
+        terms(threshold=64), reward=terms(threshold=64).reward, right=0, rows=1_000, rivals=0, gas=GAS, price=1
+    )
     assert found.reach < 1e-9
     assert found.profit < 0
 
 
 def test_a_token_is_worth_what_it_is_said_to_be() -> None:
-    rich = odds(terms(), right=95, rows=100, rivals=0, gas=GAS, price=10**9)
-    poor = odds(terms(), right=95, rows=100, rivals=0, gas=GAS, price=10**9, rate=Fraction(1, 10**6))
+    rich = odds(terms(), reward=terms().reward, right=95, rows=100, rivals=0, gas=GAS, price=10**9)
+    poor = odds(
+        terms(), reward=terms().reward, right=95, rows=100, rivals=0, gas=GAS, price=10**9, rate=Fraction(1, 10**6)
+    )
     assert rich.profit > ETH // 2
     assert poor.profit < 0
     assert poor.at_risk < rich.at_risk

@@ -13,7 +13,7 @@ from trainer.agent.barriers import audit_seconds, barrier
 from trainer.agent.budget import used
 from trainer.agent.decide import IDLE, Act, Decision, Situation, decide
 from trainer.agent.loop import Loop, Tell, Turn
-from trainer.agent.odds import WITHDRAW_GAS, Odds, gas_of, odds
+from trainer.agent.odds import WITHDRAW_GAS, gas_of, odds
 from trainer.agent.study import Judged, Studies, Wish
 from trainer.client import VALIDATE, Unsealed
 from trainer.errors import DataError, Reverted
@@ -42,6 +42,7 @@ class Plan:
     wish:          what to train.
     rates:         by token, wei that its smallest unit is worth; others are not entered.
     study_seconds: seconds that a training may take.
+    least_profit:  wei that it must expect of a challenge, to enter it.
     """
 
     budget: int
@@ -51,6 +52,7 @@ class Plan:
     wish: Wish = field(default_factory=Wish)
     rates: Mapping[str, Fraction] = field(default_factory=lambda: {ETHER: Fraction(1)})
     study_seconds: int = 900
+    least_profit: int = 0
 
 
 class Agent(Loop):
@@ -192,16 +194,20 @@ class Agent(Loop):
                     barrier=f"its full audit would take {len(gas)} transactions, and has {terms.windows.audit} s",
                 )
             audit = sum(gas)
-        found: Odds = odds(
-            terms,
-            right=judged.right,
-            rows=judged.rows,
-            rivals=len(known.challenge.seals),
-            gas=gas_of(terms, len(judged.model), audit),
-            price=self._price,
-            rate=self.plan.rates[terms.token],
+        now, whole = (
+            odds(
+                terms,
+                reward=reward,
+                right=judged.right,
+                rows=judged.rows,
+                rivals=len(known.challenge.seals),
+                gas=gas_of(terms, len(judged.model), audit),
+                price=self._price,
+                rate=self.plan.rates[terms.token],
+            )
+            for reward in (terms.reward_at(known.now, known.clock.ends), terms.reward)
         )
-        return replace(known, odds=found, left=self._left())
+        return replace(known, odds=now, risen=whole, least=self.plan.least_profit, left=self._left())
 
     def _left(self) -> int:
         """Wei of the budget that nothing has used."""

@@ -80,6 +80,8 @@ class Situation:
     unready:     why its training groups are not here yet, to be tried again; empty if nothing is known to be wrong.
     studying:    whether a model is in training.
     odds:        what to expect, once a model was trained.
+    risen:       the same, had the reward risen to the whole.
+    least:       wei of profit below which it is not entered.
     left:        wei of the budget that are not used.
     reached:     right answers of the sealed model, once worked out.
     false:       false predictions of the candidate, once worked out.
@@ -103,6 +105,8 @@ class Situation:
     unready: str = ""
     studying: bool = False
     odds: Odds | None = None
+    risen: Odds | None = None
+    least: int = 0
     left: int = 0
     reached: int | None = None
     false: int | None = None
@@ -181,8 +185,16 @@ def _weigh(known: Situation, odds: Odds) -> Decision:
     rivals = len(known.challenge.seals)
     if rivals:
         chance += f" and {odds.win:.1%} to win among {rivals + 1}"
-    if odds.profit <= 0:
-        return _ignore(f"{chance}: {ether(odds.profit)} ether expected", "unprofitable")
+    terms, ends = known.challenge.terms, known.clock.ends
+    if odds.profit <= 0 or odds.profit < known.least:
+        wanted = f", and {ether(known.least)} wanted" if known.least > 0 else ""
+        expected = f"{chance}: {ether(odds.profit)} ether expected{wanted}"
+        if known.risen is not None and known.risen.profit > max(odds.profit, known.least - 1, 0):
+            return _wait(known, f"{expected}; its reward still rises", "rising")
+        return _ignore(expected, "unprofitable")
+    if terms.rule == Rule.BEST and terms.opening < terms.reward and known.now < ends - _late(known):
+        # the best claim wins, and of two alike the earlier: that is worth less than what the reward rises
+        return _wait(known, f"{chance}; its reward still rises, and who is first does not matter", "rises")
     if odds.at_risk > known.left:
         return _ignore(
             f"it puts {ether(odds.at_risk)} ether at risk, and {ether(max(known.left, 0))} of the budget are left",
@@ -190,6 +202,11 @@ def _weigh(known: Situation, odds: Odds) -> Decision:
         )
     why = f"{chance}: {ether(odds.profit)} ether expected, {ether(odds.at_risk)} at risk"
     return Decision(act=Act.COMMIT, why=why, code="profitable", by=known.clock.ends)
+
+
+def _late(known: Situation) -> int:
+    """Seconds before the commits' end in which one can no longer wait for a reward to rise: a tenth of the window."""
+    return max(known.challenge.terms.windows.commit // 10, 2 * MARGIN)
 
 
 def _reveal(known: Situation, seal: SealView | None) -> Decision:

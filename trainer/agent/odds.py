@@ -90,10 +90,19 @@ def _beta(a: float, b: float) -> float:
 
 
 def odds(
-    terms: Terms, *, right: int, rows: int, rivals: int, gas: Gas, price: int, rate: Fraction = Fraction(1)
+    terms: Terms,
+    *,
+    reward: int,
+    right: int,
+    rows: int,
+    rivals: int,
+    gas: Gas,
+    price: int,
+    rate: Fraction = Fraction(1),
 ) -> Odds:
     """What to expect of sealing a model in a challenge.
 
+    reward: what the seal would win, in the token's smallest unit.
     rivals: who sealed already, each of whom is taken to be as good: what they have, nobody can know.
     price:  wei a gas.
     rate:   wei that the smallest unit of the challenge's token is worth.
@@ -103,7 +112,7 @@ def odds(
     # exact from here on: whether a sum of wei is below zero is no matter of rounding
     likely, winning = Fraction(reach), Fraction(win)
     spent = gas.always + likely * gas.claim + winning * gas.won + (1 - winning) * gas.lost
-    gain = winning * terms.reward * rate
+    gain = winning * reward * rate
     bond, fee = terms.trainer_bond * rate, terms.seal_fee * rate
     return Odds(
         right=right,

@@ -39,6 +39,9 @@ def agent(
         list[str] | None,
         typer.Option(help="ADDRESS=ETHER: a token that may be paid in, and what one of it is worth."),
     ] = None,
+    least_profit: Annotated[
+        str, typer.Option(help="Ether that it must expect of a challenge, to enter it: its price.")
+    ] = "0",
     training_time: Annotated[str, typer.Option(help="What a training may take, such as 15m.")] = "15m",
     poll: PollOption = 12.0,
     once: OnceOption = False,
@@ -63,6 +66,7 @@ def agent(
         wish=Wish(preset=preset, hidden=_widths(hidden)),
         rates={ETHER: Fraction(1), **dict(_rate(work, one) for one in token or ())},
         study_seconds=parse_duration(training_time, "--training-time"),
+        least_profit=parse_amount(least_profit, "--least-profit"),
     )
     found = Agent(desk, plan, _teller(work), poll=poll)
     with alone(found.lock):

@@ -160,6 +160,7 @@ def show(work: Work, number: IdArgument) -> None:
         "poster": challenge.poster,
         "token": "ether" if terms.token == ETHER else terms.token,
         "reward": ether(terms.reward, unit),
+        "opening": ether(terms.opening, unit),
         "poster_bond": ether(terms.poster_bond, unit),
         "trainer_bond": ether(terms.trainer_bond, unit),
         "seal_fee": ether(terms.seal_fee, unit),

@@ -34,6 +34,13 @@ def post(
     work: Work,
     package: Annotated[Path, typer.Argument(help="Directory that `trainer data pack` made.")],
     reward: Amount,
+    opening: Annotated[
+        str | None,
+        typer.Option(
+            help="What the reward is when commits open: it rises to the whole until they close, and a seal wins "
+            "what it is when it is committed. By default the whole."
+        ),
+    ] = None,
     poster_bond: Amount = "0.1",
     trainer_bond: Amount = "0.1",
     seal_fee: Amount = "0.001",
@@ -72,7 +79,15 @@ def post(
         "nominate": nominate,
     }
     decimals = tokens.decimals(work.desk, token)
-    given = {"reward": reward, "poster_bond": poster_bond, "trainer_bond": trainer_bond, "seal_fee": seal_fee}
+    if opening is None:
+        opening = reward
+    given = {
+        "reward": reward,
+        "opening": opening,
+        "poster_bond": poster_bond,
+        "trainer_bond": trainer_bond,
+        "seal_fee": seal_fee,
+    }
     amounts: dict[str, Any] = {
         name: parse_amount(text, "--" + name.replace("_", "-"), decimals) for name, text in given.items()
     }
@@ -88,6 +103,8 @@ def post(
         full_audit=not optimistic,
         windows=Windows(**{name: parse_duration(text, f"--{name}") for name, text in windows.items()}),
     )
+    if terms.opening > terms.reward:
+        raise DataError(f"--opening: {opening} is more than the whole reward, {reward}; give at most that")
     if not terms.engine.startswith("0x"):
         known = ", ".join(work.settings.engines) or "none"
         raise DataError(f"--engine: the settings have no engine {engine!r} (there: {known}); use its address")

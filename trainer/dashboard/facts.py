@@ -52,7 +52,7 @@ def whole(story: Story, now: int, clock: Clock, spans: list[Span], flow: Flow) -
     """Everything about one challenge but samples, models and predictions."""
     life = story.life
     terms = asdict(life.terms)
-    for name in ("reward", "poster_bond", "trainer_bond", "seal_fee"):
+    for name in ("reward", "opening", "poster_bond", "trainer_bond", "seal_fee"):
         terms[name] = str(terms[name])
     terms["rule"] = str(life.terms.rule.name).lower()
     return {

@@ -23,6 +23,7 @@ class SealView:
     claim:    right answers claimed, while the claim stands; None for no claim, or one that fell.
     claimed:  right answers ever claimed.
     bond:     what is still escrowed, in the token's smallest unit.
+    reward:   what it would win, in the same.
     fell:     "late" for a candidate who did not do his part in time, "fraud" for a disproven one, else "".
     released: whether the bond was credited back.
     block:    of the commit.
@@ -32,6 +33,7 @@ class SealView:
     trainer: str
     hash: bytes
     bond: int
+    reward: int
     block: int
     claim: int | None = None
     claimed: int | None = None
@@ -175,7 +177,9 @@ def _committed(life: Challenge, values: dict[str, Any], block: Block) -> None:
     index = values["seal"]
     if index != len(life.seals):
         raise _gap(life.id, "Committed", f"seal {index} is not number {len(life.seals)}")
-    life.seals.append(SealView(index, values["trainer"], values["hash"], life.terms.trainer_bond, block.number))
+    life.seals.append(
+        SealView(index, values["trainer"], values["hash"], life.terms.trainer_bond, values["reward"], block.number)
+    )
     life.stored = life.stored._replace(seals=len(life.seals))
 
 
@@ -301,7 +305,10 @@ def pack(life: Challenge) -> tuple[str, str]:
         life.seed_block,
         [int(value) for value in clock],
         _text(life.key),
-        [[s.trainer, s.hash.hex(), s.bond, s.block, s.claim, s.claimed, s.fell, s.released] for s in life.seals],
+        [
+            [s.trainer, s.hash.hex(), s.bond, s.reward, s.block, s.claim, s.claimed, s.fell, s.released]
+            for s in life.seals
+        ],
         life.shown,
         _text(life.model),
         _text(life.predictions),
@@ -328,8 +335,8 @@ def unpack(id: int, state: str, details: str) -> Challenge:
         Clock(Phase(phase), ends, count, leader, candidate, unaudited, Outcome(outcome)),
         _bytes(key),
         [
-            SealView(index, trainer, bytes.fromhex(hash), bond, block, claim, claimed, fell, released)
-            for index, (trainer, hash, bond, block, claim, claimed, fell, released) in enumerate(seals)
+            SealView(index, trainer, bytes.fromhex(hash), bond, reward, block, claim, claimed, fell, released)
+            for index, (trainer, hash, bond, reward, block, claim, claimed, fell, released) in enumerate(seals)
         ],
         shown,
         _bytes(model),

@@ -71,11 +71,12 @@ def decoded(topics: tuple[bytes, ...], head: bytes, tail: bytes | None) -> tuple
 
 def terms_of(value: tuple[Any, ...]) -> Terms:
     """The ABI value of `Terms.as_tuple`, as terms."""
-    token, reward, poster_bond, trainer_bond, seal_fee, rule, threshold, root, *rest = value
+    token, reward, opening, poster_bond, trainer_bond, seal_fee, rule, threshold, root, *rest = value
     groups, holdout, samples, sample_bytes, input_bits, classes, model_bytes, engine, full_audit, windows = rest
     return Terms(
         token=checksum(token),
         reward=reward,
+        opening=opening,
         poster_bond=poster_bond,
         trainer_bond=trainer_bond,
         seal_fee=seal_fee,

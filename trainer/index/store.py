@@ -22,7 +22,7 @@ from trainer.errors import ChainError, DataError
 from trainer.files import in_turn
 from trainer.index.source import Block, Log
 
-VERSION = 1
+VERSION = 2
 """Of the tables, and of what is written into them: a file of another version is built anew."""
 WAIT = 60
 """Seconds to wait for another process that writes."""
