@@ -22,7 +22,7 @@ EVENTS = {
 }  # fmt: skip
 SITUATIONS = {
     "two tokens at once", "two engines at once", "an engine out of gas", "an honest model below the threshold",
-    "a reward that rose", "a part of the reward goes back",
+    "a reward that rose", "a part of the reward goes back", "a winner who waited longer than another",
     "more right answers than a byte counts", "more seals than four bits count",
     *(f"ether with {call}" for call in CALLS - {"force", "post", "commit"}),
 }  # fmt: skip

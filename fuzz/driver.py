@@ -349,6 +349,8 @@ class Game:
             REACHED.situations["a reward that rose"] += 1
         if any(event[0] == "Settled" and event[4] < life.terms.reward for event in events):
             REACHED.situations["a part of the reward goes back"] += 1
+        if life.phase == Phase.CLOSED and life.candidate and life.seals[life.candidate].reward > life.seals[0].reward:
+            REACHED.situations["a winner who waited longer than another"] += 1
         if any(event[0] == "Unsealed" and event[3] > 255 for event in events):
             REACHED.situations["more right answers than a byte counts"] += 1
         if name == "post":

@@ -48,6 +48,7 @@ class Lives(Acts):
             self.seal(rng, life.id, trainer, model=good if rng.random() < 0.8 else bad)
             if rng.random() < 0.2:
                 self.meddle(rng, life)
+            self.pause(rng)
         self.noise(rng)
         self.to_edge(life, rng.choice((-1, 0, 0, 0, 0, 0, 0, 0, 0, 1)))
         if not self._reveal_all(rng, life):
@@ -84,6 +85,7 @@ class Lives(Acts):
         self.call("draw", life.id, sender=anyone)
         for trainer in rng.sample([self.who[t] for t in (*TRAINERS, PROXY)], rng.choice((1, 2, 3))):
             self.seal(rng, life.id, trainer, model=fitted(life.terms, 7 if lie else rng.randrange(4)))
+            self.pause(rng)
         while left and life.phase not in (Phase.SETTLE, Phase.CLOSED):
             left, phase = left - 1, life.phase
             if phase == Phase.REVEAL:
@@ -104,6 +106,11 @@ class Lives(Acts):
                 self.to_edge(life, 0)
         if life.phase == Phase.SETTLE:
             self.call("settle", life.id, sender=anyone)
+
+    def pause(self, rng: Random) -> None:
+        """Time between two seals, in which a reward rises; four of them are shorter than any window."""
+        if rng.random() < 0.7:
+            self.mine(1, rng.choice((1, 59, 600)))
 
     @act
     def dispute(self, rng: Random) -> None:

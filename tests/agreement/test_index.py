@@ -76,7 +76,9 @@ class Watched(Lives):
         assert self.read("challenge", id) == flat((life.poster, life.seed_block, *(word or 0 for word in words)))
         for seal in life.seals:
             left = life.terms.reward - seal.reward
-            assert self.read("seals", id, seal.index) == flat((seal.trainer, seal.hash, seal.claim or 0, seal.bond, left))
+            assert self.read("seals", id, seal.index) == flat(
+                (seal.trainer, seal.hash, seal.claim or 0, seal.bond, left)
+            )
             for slot in range(life.terms.holdout):
                 assert self.read("executed", id, seal.index, slot) == [life.executed(seal.index).get(slot, 0)]
         assert not any(self.read("seals", id, len(life.seals)))

@@ -28,7 +28,7 @@ MIDDLE = 60
 @cache
 def chain(other: int | None = None) -> History:
     """A few dozen challenges; `other` is the seed of another continuation from the middle on."""
-    return history(2, 120, [] if other is None else [(MIDDLE, other)])
+    return history(3, 120, [] if other is None else [(MIDDLE, other)])
 
 
 def fork(one: History, other: History) -> int:
