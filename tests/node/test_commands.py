@@ -18,6 +18,7 @@ from tests.node.challenges import GOOD, GROUPS, HOLDOUT, POOR, SAMPLES, SEGMENTE
 from tests.node.command import REMEDY, binary
 from tests.node.people import PASSWORD, Person, person
 from trainer import networks
+from trainer.amounts import parse_amount
 from trainer.node.outbox import Outbox
 from trainer.roles import trainer as trainer_role
 
@@ -313,6 +314,37 @@ def test_a_challenge_in_a_token_asks_for_no_approval_of_its_own(town: Town) -> N
     assert (paid["amount"], paid["token"], int(token.balanceOf(town.ada.address))) == ("22", token.address, 22)
 
 
+def test_a_reward_that_rises_is_posted_shown_and_paid_as_it_was_at_the_commit(town: Town) -> None:
+    package = town.file("rising")
+    dense(package, 9)
+    posted = town.poster.does("post", package, *terms(reward=2, opening="0.5", rule="first"))
+    challenge = posted["challenge"]
+    assert (town.ada.does("show", challenge)["reward"], town.ada.does("show", challenge)["opening"]) == ("2", "0.5")
+    town.node.mine(6)
+    town.poster.does("draw", challenge)
+    town.ada.does("commit", challenge, town.file("good.bin"))
+    town.pass_phase(challenge)
+    town.poster.does("reveal", challenge)
+    town.ada.does("claim", challenge)
+    town.pass_phase(challenge)
+    town.ada.does("unseal", challenge)
+    town.auditor.does("audit", challenge, "--full")
+    won = parse_amount(town.auditor.does("settle", challenge)["reward"], "reward")
+    index = town.ada.desk().index
+    index.sync()
+    found = index.challenge(challenge)
+    (drawn,) = [event for event in index.events(challenge) if event.name == "Drawn"]
+    (sealed,) = [event for event in index.events(challenge) if event.name == "Committed"]
+    assert won == found.seals[0].reward == found.terms.reward_at(sealed.timestamp, drawn.values["ends"])
+    assert found.terms.opening < won < found.terms.reward
+    back = [
+        e.values["amount"]
+        for e in index.events(challenge)
+        if e.name == "Credited" and e.values["owner"] == found.poster
+    ]
+    assert found.terms.reward - won in back
+
+
 # ── cut off, and gone on ──
 
 
@@ -487,6 +519,7 @@ def test_posts_that_are_wrong_are_one_line_and_change_nothing(town: Town) -> Non
     assert "the settings have no engine 'sparse' (there: dense, segmented)" in fails(engine="sparse")
     assert "terms: " in fails(engine=_checksum(FRESH)), "what the market says"
     assert "--reward: 'much' is no amount" in fails(reward="much")
+    assert "--opening: 2.5 is more than the whole reward, 2; give at most that" in fails(opening=2.5)
     assert "--commit: 'soon' is no duration" in fails(commit="soon")
     assert "--threshold: 11 is 11 right answers, and the hold-out has 10" in fails(threshold=11)
     assert "--rule: 'worst' is no rule" in fails(rule="worst")
