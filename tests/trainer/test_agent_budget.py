@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from tests.agent_terms import ETH, ME, OTHER, challenge, seal, terms
-from trainer.agent.barriers import TRAINED, audit_seconds, barrier
+from trainer.agent.barriers import MOST_BYTES, TRAINED, audit_seconds, barrier
 from trainer.agent.budget import used
 from trainer.node.outbox import DONE, FAILED, OPEN, Record
 from trainer.protocol import ETHER, Phase, Windows
 
 MARKET = "0x" + "9" * 40
 RATES = {ETHER: Fraction(1)}
+HERE: dict[str, Any] = {"kinds": set(TRAINED), "rates": RATES, "most_bytes": MOST_BYTES}
 BOND, FEE = ETH // 5, 10**15
 
 
@@ -69,7 +70,7 @@ def test_tokens_count_for_what_they_are_worth_rounded_up() -> None:
 
 
 def test_good_terms_have_no_barrier() -> None:
-    assert barrier(terms(), "DenseEngine", kinds=set(TRAINED), rates=RATES) == ""
+    assert barrier(terms(), "DenseEngine", **HERE) == ""
 
 
 @pytest.mark.parametrize(
@@ -84,15 +85,23 @@ def test_good_terms_have_no_barrier() -> None:
 def test_bad_terms_are_named(changes: dict[str, Any], engine: str | None, words: str) -> None:
     windows = Windows(commit=600, reveal=600, claim=600, unseal=600, audit=600, nominate=600)
     found = terms(windows=windows, **changes)
-    assert words in barrier(found, engine, kinds=set(TRAINED), rates=RATES)
+    assert words in barrier(found, engine, **HERE)
 
 
 def test_a_window_that_is_too_short_to_unseal_is_a_barrier() -> None:
     found = terms(windows=replace(terms().windows, unseal=119))
-    assert "to unseal" in barrier(found, "DenseEngine", kinds=set(TRAINED), rates=RATES)
+    assert "to unseal" in barrier(found, "DenseEngine", **HERE)
 
 
 def test_an_optimistic_challenge_needs_no_time_for_an_audit() -> None:
     windows = replace(terms().windows, audit=audit_seconds(1) - 1)
-    assert barrier(terms(windows=windows), "DenseEngine", kinds=set(TRAINED), rates=RATES)
-    assert not barrier(terms(windows=windows, full_audit=False), "DenseEngine", kinds=set(TRAINED), rates=RATES)
+    assert barrier(terms(windows=windows), "DenseEngine", **HERE)
+    assert not barrier(terms(windows=windows, full_audit=False), "DenseEngine", **HERE)
+
+
+def test_a_data_set_above_the_cap_is_a_barrier() -> None:
+    found = terms()
+    size = 40 * 16 * 32
+    assert not barrier(found, "DenseEngine", **{**HERE, "most_bytes": size})
+    told = barrier(found, "DenseEngine", **{**HERE, "most_bytes": size - 1})
+    assert told == "its data set has 20,480 bytes, and 20,479 are the most; allow more with --most-bytes"

@@ -33,7 +33,7 @@ def act(found: Challenge, now: int = ENDS - 1800, **known: Any) -> Act:
 def test_it_trains_then_commits_what_pays() -> None:
     found = challenge(Phase.COMMIT)
     assert act(found) == Act.STUDY
-    assert act(found, studying=True) == Act.WAIT
+    assert act(found, studying="in training") == Act.WAIT
     assert act(found, odds=GOOD) == Act.COMMIT
 
 
@@ -79,6 +79,21 @@ def test_where_the_best_wins_it_seals_late() -> None:
     assert act(flat, ENDS - 3000, odds=GOOD, risen=GOOD) == Act.COMMIT
 
 
+@pytest.mark.parametrize("barrier", ["", "no"])
+def test_a_study_that_is_late_is_given_up_whatever_the_phase(barrier: str) -> None:
+    study = {"studying": "its model is in training", "barrier": barrier}
+    opened = challenge(Phase.COMMIT)
+    assert act(opened, now=ENDS - MARGIN - 1, **study) in IDLE
+    found = decide(at(opened, now=ENDS - MARGIN, **study))
+    assert (found.act, found.why) == (Act.GIVE_UP, "it is too late to commit, and its model is in training")
+    for phase in Phase:
+        seals = (seal(0, OTHER, claim=60),)
+        late = challenge(phase, seals=seals, clock={"candidate": 1})
+        if late.clock(ENDS - 1800, 100).phase != Phase.COMMIT:
+            assert act(late, **study) == Act.GIVE_UP
+            assert act(late) != Act.GIVE_UP
+
+
 def test_it_never_enters_its_own_challenge() -> None:
     assert act(challenge(Phase.COMMIT, poster=ME), odds=GOOD) == Act.WAIT
 
@@ -90,10 +105,10 @@ def test_it_never_enters_its_own_challenge() -> None:
     head=st.integers(0, 200),
     now=st.integers(ENDS - 7200, ENDS - 1),
     barrier=st.sampled_from(["", "no"]),
-    studying=st.booleans(),
+    studying=st.sampled_from(["", "in training"]),
 )
 def test_it_never_enters_at_a_loss_or_beyond_its_budget(
-    profit: int, at_risk: int, left: int, head: int, now: int, barrier: str, studying: bool
+    profit: int, at_risk: int, left: int, head: int, now: int, barrier: str, studying: str
 ) -> None:
     known = at(
         challenge(Phase.COMMIT),

@@ -1,7 +1,6 @@
 """What is trained for terms, and what of a study survives its process."""
 
 import json
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import pytest
 from tests.agent_terms import ME, challenge, linear, terms
 from trainer import networks, split
 from trainer.agent import study
-from trainer.agent.study import Judged, Studies, Wish, directory_for, load, recipe_for, save
+from trainer.agent.studies import Stage, Stopped, Studies, Ticket
+from trainer.agent.study import Judged, Wish, directory_for, load, recipe_for, save
 from trainer.datasets import digits
 from trainer.errors import DataError
 from trainer.node.settings import Settings
@@ -18,6 +18,7 @@ from trainer.package import Package, build, load_training
 from trainer.presets import Recipe
 from trainer.protocol import Phase, Terms
 from trainer.quantise import fit
+from trainer.roles import data
 
 
 def package(bits: int) -> Package:
@@ -71,18 +72,15 @@ def test_a_study_fetches_trains_judges_and_writes_it_down(tmp_path: Path) -> Non
     whole.export_training(public, held)
     directory = directory_for(tmp_path, found, ME)
     assert load(directory) is None
-    epochs: list[int] = []
+    stages: list[Stage] = []
+
+    class Counted(Ticket):
+        def go_on(self) -> None:
+            stages.append(self.stage)
 
     def work(source: Path) -> Judged:
-        return study.work(
-            found,
-            "DenseEngine",
-            Settings(),
-            (str(source),),
-            Wish(hidden=()),
-            directory,
-            lambda: epochs.append(1),
-        )
+        ticket = Counted(Studies()._turns, by=0, seconds=600)
+        return study.work(found, "DenseEngine", Settings(), (str(source),), Wish(hidden=()), directory, ticket)
 
     done = work(tmp_path / "public")
 
@@ -90,7 +88,9 @@ def test_a_study_fetches_trains_judges_and_writes_it_down(tmp_path: Path) -> Non
     assert done.right > 0.8 * done.rows
     assert load(directory) == done
     assert networks.write(done.network) == done.model
-    assert epochs
+    # it may end at every group, and after every epoch
+    assert stages.count(Stage.FETCH) == 36
+    assert stages.count(Stage.TRAIN) > 1
     # what was fetched is not fetched again
     assert work(tmp_path / "nowhere") == done
 
@@ -117,35 +117,23 @@ def test_another_draw_or_other_terms_have_another_place(tmp_path: Path) -> None:
     assert len(places) == 3
 
 
-def test_studies_run_one_at_a_time_and_end_when_asked() -> None:
-    studies, began = Studies(), threading.Event()
+def test_a_fetch_that_is_given_up_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole, key = package(4), b"\5" * 32
+    found = challenge(Phase.COMMIT, terms=terms(**whole.manifest.terms), key=key)
+    public = tmp_path / "public" / whole.root.hex()
+    public.parent.mkdir()
+    whole.export_training(public, frozenset(split.holdout(key, found.terms.groups, found.terms.holdout)))
+    out = tmp_path / "data"
+    groups = 0
 
-    def endless(go_on: object) -> None:
-        began.set()
-        while True:
-            go_on()  # type: ignore[operator]
+    def ends() -> None:
+        nonlocal groups
+        groups += 1
+        if groups == 10:
+            raise Stopped
 
-    studies.begin(3, endless)
-    assert began.wait(10)
-    assert (studies.busy(), studies.busy(3), studies.busy(4)) == (True, True, False)
-    studies.stop()
-    assert not studies.busy()
-
-
-def test_what_goes_wrong_in_a_study_is_kept_or_raised() -> None:
-    studies = Studies()
-
-    def refused(_: object) -> None:
-        raise DataError("no recipe")
-
-    def broken(_: object) -> None:
-        raise ZeroDivisionError
-
-    studies.begin(3, refused)
-    studies.wait(10)
-    assert not studies.busy()
-    assert str(studies.failed[3]) == "no recipe"
-    studies.begin(4, broken)
-    studies.wait(10)
-    with pytest.raises(ZeroDivisionError):
-        studies.busy()
+    places = (str(tmp_path / "public"),)
+    with pytest.raises(Stopped):
+        data.fetch_for(found, Settings(), places, out, progress=lambda *_: ends())
+    assert not out.exists()
+    assert data.fetch_for(found, Settings(), places, out, progress=lambda *_: None).kept == 10

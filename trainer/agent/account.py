@@ -4,17 +4,19 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from eth_abi.abi import encode
 
 from trainer.agent import study
-from trainer.agent.barriers import audit_seconds, barrier
+from trainer.agent.barriers import MOST_BYTES, audit_seconds, barrier
 from trainer.agent.budget import used
 from trainer.agent.decide import IDLE, Act, Decision, Situation, decide
 from trainer.agent.loop import Loop, Tell, Turn
 from trainer.agent.odds import WITHDRAW_GAS, gas_of, odds
-from trainer.agent.study import Judged, Studies, Wish
+from trainer.agent.studies import Studies
+from trainer.agent.study import Judged, Wish
 from trainer.client import VALIDATE, Unsealed
 from trainer.errors import DataError, Reverted
 from trainer.fingerprints import identify
@@ -41,7 +43,8 @@ class Plan:
     publish:       folder, or `ipfs`, for training groups of its own posts; None for nowhere.
     wish:          what to train.
     rates:         by token, wei that its smallest unit is worth; others are not entered.
-    study_seconds: seconds that a training may take.
+    study_seconds: seconds that a training may take; then it is ended.
+    most_bytes:    samples of a data set that is entered, packed as the market has them.
     least_profit:  wei that it must expect of a challenge, to enter it.
     """
 
@@ -52,6 +55,7 @@ class Plan:
     wish: Wish = field(default_factory=Wish)
     rates: Mapping[str, Fraction] = field(default_factory=lambda: {ETHER: Fraction(1)})
     study_seconds: int = 900
+    most_bytes: int = MOST_BYTES
     least_profit: int = 0
 
 
@@ -61,7 +65,7 @@ class Agent(Loop):
     def __init__(self, desk: Desk, plan: Plan, tell: Tell, *, poll: float) -> None:
         """Nothing is looked at yet."""
         super().__init__(desk, tell, poll=poll)
-        self.plan, self.me, self.studies = plan, desk.me, Studies()
+        self.plan, self.me, self.studies = plan, desk.me, Studies(plan.study_seconds)
         # all of these can be worked out again
         self._engines: dict[str, str | None] = {}
         self._costs: dict[Path, int | str] = {}
@@ -69,7 +73,7 @@ class Agent(Loop):
         self._reached: dict[tuple[int, bytes | None, bytes], int] = {}
         self._findings: dict[tuple[int, bytes | None, bytes | None], tuple[Finding, int]] = {}
         self._published: set[tuple[int, bytes | None]] = set()
-        self._unready: dict[int, tuple[float, str]] = {}
+        self._unready: dict[Path, tuple[float, str]] = {}
         self._price = 0
 
     @property
@@ -95,25 +99,48 @@ class Agent(Loop):
         self._told.pop("open", None)
         rpc = self.desk.chain.rpc
         self._price = rpc.base_fee() + rpc.tip()
-        decisions = []
-        for challenge in self.desk.index.challenges():
+        challenges = self.desk.index.challenges()
+        self._forget(challenges)
+        decisions, acted, part = [], False, False
+        for challenge in challenges:
             if challenge.stored.phase == Phase.CLOSED and not self._bonded(challenge):
                 continue
-            decisions.append((challenge.id, decide(self.situation(challenge))))
-        acted = False
+            decision = self.apart(challenge.id, partial(self._decision, challenge))
+            # of what cannot be looked at nobody knows
+            part |= decision is None or decision.part
+            if decision is not None:
+                decisions.append((challenge.id, decision))
         for number, decision in sorted(decisions, key=lambda one: one[1].by or 2**63):
             self._explain(number, decision)
-            if decision.act not in IDLE:
-                acted |= self._carry_out(number, decision)
-        part = any(decision.part for _, decision in decisions)
+            if decision.act in IDLE:
+                continue
+            if self._carry_out(number, decision):
+                acted = True
+            elif self.pending():
+                # it was sent, and does not count yet: nothing else is sent before
+                return Turn(acted, True, True)
         if not acted:
             acted = self._withdraw(part)
         return Turn(acted, self.studies.busy(), part)
+
+    def _forget(self, challenges: Sequence[Challenge]) -> None:
+        """End the studies of what is not open any more, or was drawn again after its draw was undone."""
+        stages = self.studies.stages()
+        alive = {self._place(one) for one in challenges if one.stored.phase != Phase.CLOSED} if stages else set()
+        for directory in set(stages) - alive:
+            self.studies.give_up(directory)
+            self.tell("given up", f"{directory.name}: given up: its challenge is closed, or was undone")
+
+    def _place(self, challenge: Challenge) -> Path:
+        return study.directory_for(self.desk.directory, challenge, self.me)
 
     def _bonded(self, challenge: Challenge) -> bool:
         return any(seal.trainer == self.me and seal.bond for seal in challenge.seals)
 
     # ── what is known ──
+
+    def _decision(self, challenge: Challenge) -> Decision:
+        return decide(self.situation(challenge))
 
     def situation(self, challenge: Challenge) -> Situation:
         """What is known of a challenge now."""
@@ -121,6 +148,7 @@ class Agent(Loop):
         head, now = desk.chain.block, desk.chain.now
         clock = challenge.clock(now, head + 1)
         home = challenge.poster == self.me and poster.is_home(desk, challenge.id)
+        stages = self.studies.stages()
         known = Situation(
             me=self.me,
             challenge=challenge,
@@ -132,6 +160,7 @@ class Agent(Loop):
             home=home,
             sealed=trainer.directory_of(desk, challenge.id).is_dir(),
             signed=_alive(desk.record(f"commit/{challenge.id}")),
+            studying=str(stages.get(self._place(challenge), "")) if stages else "",
         )
         if clock.phase == Phase.COMMIT:
             return self._before_commits_end(known)
@@ -157,22 +186,21 @@ class Agent(Loop):
             return replace(known, drawn=drawn[-1] if drawn else None, publishable=publishable)
         if known.seal is not None or known.signed or challenge.poster == self.me:
             return known
-        engine = self._engine(challenge.terms.engine)
-        known = replace(known, studying=self.studies.busy(challenge.id))
-        failed = self.studies.failed.get(challenge.id)
+        directory = self._place(challenge)
+        failed = self.studies.failed.get(directory)
         if isinstance(failed, DataError):
-            # terms that no recipe fits
+            # terms that no recipe fits, or rows that take too long
             return replace(known, barrier=str(failed))
         if failed is not None:
-            self._unready[challenge.id] = time.monotonic() + RETRY_SECONDS, str(failed)
-            del self.studies.failed[challenge.id]
-        until, why = self._unready.get(challenge.id, (0.0, ""))
+            self._unready[directory] = time.monotonic() + RETRY_SECONDS, str(failed)
+            del self.studies.failed[directory]
+        until, why = self._unready.get(directory, (0.0, ""))
         if time.monotonic() < until:
             known = replace(known, unready=why)
-        known = replace(
-            known, barrier=barrier(challenge.terms, engine, kinds=self.plan.wish.kinds(), rates=self.plan.rates)
-        )
-        directory = study.directory_for(self.desk.directory, challenge, self.me)
+        plan, terms = self.plan, challenge.terms
+        engine = self._engine(terms.engine)
+        why_not = barrier(terms, engine, kinds=plan.wish.kinds(), rates=plan.rates, most_bytes=plan.most_bytes)
+        known = replace(known, barrier=why_not)
         if known.barrier or known.studying or not self._load(directory):
             return known
         return self._weighed(known, directory)
@@ -272,8 +300,8 @@ class Agent(Loop):
 
     def _carry_out(self, number: int, decision: Decision) -> bool:
         """Do it, if it is still what there is to do."""
-        fresh = decide(self.situation(self.desk.challenge(number)))
-        if (fresh.act, fresh.number) != (decision.act, decision.number):
+        fresh = self.apart(number, lambda: self._decision(self.desk.challenge(number)))
+        if fresh is None or (fresh.act, fresh.number) != (decision.act, decision.number):
             return False
         return (
             self.attempt(number, fresh.act.value, fresh.by, lambda: self._do(number, fresh)) and fresh.act != Act.STUDY
@@ -284,6 +312,8 @@ class Agent(Loop):
         match decision.act:
             case Act.STUDY:
                 self._study(desk.index.challenge(number))
+            case Act.GIVE_UP:
+                self.studies.give_up(self._place(desk.index.challenge(number)))
             case Act.SCORE:
                 self._score(number)
             case Act.CHECK:
@@ -331,14 +361,13 @@ class Agent(Loop):
         )
 
     def _study(self, found: Challenge) -> None:
-        if self.studies.busy():
-            return
         engine = self._engine(found.terms.engine)
         assert engine is not None, "a stranger is a barrier"
-        directory = study.directory_for(self.desk.directory, found, self.me)
-        settings, plan = self.desk.settings, self.plan
+        directory, settings, plan = self._place(found), self.desk.settings, self.plan
         self.studies.begin(
-            found.id, lambda go_on: study.work(found, engine, settings, plan.sources, plan.wish, directory, go_on)
+            directory,
+            lambda ticket: study.work(found, engine, settings, plan.sources, plan.wish, directory, ticket),
+            by=self.desk.clock(found).ends,
         )
 
     def _commit(self, number: int) -> None:
@@ -346,7 +375,7 @@ class Agent(Loop):
         if _alive(desk.record(f"commit/{number}")):
             self._sent(number, "commit", desk.client.commit(trainer.seal_of(desk, number)))
             return
-        judged = self._judged[study.directory_for(desk.directory, challenge, self.me)]
+        judged = self._judged[self._place(challenge)]
         self._sent(number, "commit", trainer.commit(desk, number, judged.network))
 
     def _score(self, number: int) -> None:

@@ -21,12 +21,13 @@ AFTER_CLAIMS = Phase.UNSEAL | Phase.AUDIT | Phase.NOMINATE | Phase.SETTLE
 
 
 class Act(StrEnum):
-    """What there is to do. The first four send nothing, or never end."""
+    """What there is to do; from `draw` on it is a transaction."""
 
     WAIT = "wait"
     IGNORE = "ignore"
     FINISHED = "finished"
     STUDY = "study"
+    GIVE_UP = "give up"
     SCORE = "score"
     CHECK = "check"
     PUBLISH = "publish"
@@ -78,7 +79,7 @@ class Situation:
     signed:      whether its commit was signed: it goes on, whatever it is worth by now.
     barrier:     why it cannot be entered; empty if nothing is in the way.
     unready:     why its training groups are not here yet, to be tried again; empty if nothing is known to be wrong.
-    studying:    whether a model is in training.
+    studying:    what its study is at, as a sentence; empty for none under way.
     odds:        what to expect, once a model was trained.
     risen:       the same, had the reward risen to the whole.
     least:       wei of profit below which it is not entered.
@@ -103,7 +104,7 @@ class Situation:
     signed: bool = False
     barrier: str = ""
     unready: str = ""
-    studying: bool = False
+    studying: str = ""
     odds: Odds | None = None
     risen: Odds | None = None
     least: int = 0
@@ -131,6 +132,8 @@ class Situation:
 def decide(known: Situation) -> Decision:
     """The one next thing to do in a challenge."""
     seal = known.seal
+    if known.studying and not _open(known):
+        return Decision(act=Act.GIVE_UP, why=f"it is too late to commit, and {known.studying}", code="late", part=False)
     if seal is not None and seal.bond and not seal.claim and known.clock.phase & AFTER_CLAIMS:
         # there is nothing to wait for
         return Decision(act=Act.RELEASE, number=seal.index, why="it made no claim, and its bond is free", code="own")
@@ -149,6 +152,11 @@ def _draw(known: Situation, seal: SealView | None) -> Decision:
     return Decision(act=Act.DRAW, why="its seed is there", code="draw")
 
 
+def _open(known: Situation) -> bool:
+    """Whether there is time to commit."""
+    return known.clock.phase == Phase.COMMIT and known.now < known.clock.ends - MARGIN
+
+
 def _commit(known: Situation, seal: SealView | None) -> Decision:
     ends = known.clock.ends
     if known.home and known.publishable:
@@ -159,7 +167,7 @@ def _commit(known: Situation, seal: SealView | None) -> Decision:
         return _wait(known, "the model is sealed", "sealed")
     if known.challenge.poster == known.me:
         return _wait(known, "trainers may seal their models", "own post", part=known.home)
-    if known.now >= ends - MARGIN and not known.studying:
+    if not _open(known):
         return _ignore("its commits end within a minute", "late")
     if known.signed:
         return Decision(act=Act.COMMIT, why="its commit was signed, and is not on the chain", code="again", by=ends)
@@ -169,7 +177,7 @@ def _commit(known: Situation, seal: SealView | None) -> Decision:
     if deep < known.depth:
         return _wait(known, f"its draw can still be undone: it is {deep} blocks deep, not {known.depth}", "young")
     if known.studying:
-        return _wait(known, "a model is in training", "studying")
+        return _wait(known, known.studying, known.studying)
     if known.unready:
         return _wait(known, f"{known.unready} (it is tried again)", "unready")
     if known.odds is None:

@@ -3,12 +3,13 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from trainer.errors import AssayError, ChainError, NodeError, Reverted
 from trainer.node.outbox import OPEN, FeeTooHigh, Record
 from trainer.roles.desk import Desk
 
+Found = TypeVar("Found")
 Tell = Callable[..., None]
 """Is told of an event: its name, a line for people, and named values for programs."""
 URGENT_SECONDS = 900
@@ -87,6 +88,7 @@ class Loop(ABC):
         while True:
             try:
                 outbox.tend()
+                self._told.pop("tend", None)
                 break
             except FeeTooHigh as error:
                 # nothing failed: what is open stays so until gas is cheaper
@@ -95,20 +97,56 @@ class Loop(ABC):
             except ChainError as error:
                 # it is marked as failed, and the next look at the logs tells what to do instead
                 self.tell("failed", str(error), error=str(error))
-        return [record for record in outbox.records() if record.state == OPEN]
+            except NodeError as error:
+                # what the node has against one transaction keeps nobody from looking at what else there is
+                self.outage(error)
+                self.once("tend", type(error).__name__, "waiting", str(error), error=str(error))
+                break
+        return self.pending()
+
+    def pending(self) -> list[Record]:
+        """What was sent and does not count yet."""
+        outbox = self.desk.chain.outbox
+        return [] if outbox is None else [record for record in outbox.records() if record.state == OPEN]
+
+    def outage(self, error: AssayError) -> None:
+        """Raise an error of a node that answers nobody; one that is about one thing alone is left to the caller."""
+        if isinstance(error, NodeError):
+            try:
+                self.desk.chain.rpc.head()
+            except NodeError:
+                raise error from None
+
+    def apart(self, challenge: int, look: Callable[[], Found]) -> Found | None:
+        """What a look at one challenge finds; None where that fails, which is told once and keeps no other waiting.
+
+        Raises `NodeError` where the node answers nobody.
+        """
+        try:
+            found = look()
+        except AssayError as error:
+            self.outage(error)
+            self.once(
+                (challenge, "trouble"),
+                type(error).__name__,
+                "trouble",
+                f"{challenge}: cannot be looked at: {error} (it is tried again)",
+                challenge=challenge,
+                error=str(error),
+            )
+            return None
+        self._told.pop((challenge, "trouble"), None)
+        return found
 
     def attempt(self, challenge: int, what: str, by: int | None, work: Callable[[], None]) -> bool:
         """Do something that the chain, a fee or a file may refuse; whether it was done.
 
         by: second of the chain at which it is too late; None for no such second.
+
+        Raises `NodeError` where the node answers nobody.
         """
         try:
             work()
-        except NodeError:
-            raise
-        except FeeTooHigh as error:
-            self._late(challenge, what, by, error)
-            return False
         except Reverted as error:
             # somebody was first, or the clock moved on: the logs will tell
             self.once(
@@ -122,6 +160,7 @@ class Loop(ABC):
             )
             return False
         except AssayError as error:
+            self.outage(error)
             self._late(challenge, what, by, error)
             return False
         self._told.pop((challenge, "refused"), None)
@@ -144,7 +183,7 @@ class Loop(ABC):
             (challenge, "refused"),
             f"{what} {left // 60}",
             "danger",
-            f"DEADLINE: {challenge}: {left} s are left to {what}, and it cannot be sent: {error}",
+            f"DEADLINE: {challenge}: {left} s are left to {what}, and it is not done: {error}",
             challenge=challenge,
             act=what,
             left=left,

@@ -1,4 +1,4 @@
-"""Getting to a model for a challenge: fetch its groups, train, judge it on rows it has not seen; in a thread apart.
+"""Getting to a model for a challenge: fetch its groups, train, judge it on rows it has not seen.
 
 All of it is on the disk, and goes on where it was: groups that were fetched, epochs that were trained, and in the end
 the model, with how it did, before anything is committed.
@@ -12,8 +12,7 @@ the model, with how it did, before anything is committed.
 
 import json
 import secrets
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,8 +21,8 @@ import numpy as np
 from eth_hash.auto import keccak
 
 from trainer import encode, networks
+from trainer.agent.studies import Ticket
 from trainer.errors import AssayError, DataError, PackageError
-from trainer.exchange.fetch import Fetched
 from trainer.files import write_file
 from trainer.index import Challenge
 from trainer.integer import BINARY, Layer, Network
@@ -154,19 +153,34 @@ def work(
     sources: Sequence[str],
     wish: Wish,
     directory: Path,
-    go_on: Callable[[], None] = lambda: None,
+    ticket: Ticket,
 ) -> Judged:
     """Fetch, train, judge, and write it down; what was done before is not done again.
 
     engine: the name of the challenge's.
-    go_on:  is called after every epoch, and may raise to end it there.
+    ticket: is asked for every group and after every epoch, and may raise to end it there.
     """
+    directory.mkdir(parents=True, exist_ok=True)
+    _fetch(found, settings, sources, directory / "data", ticket)
+    with ticket.training():
+        # rows are in memory only while they train
+        training = load_training(directory / "data", found.terms.root)
+        return _train(found.terms, engine, wish, training, directory, ticket)
+
+
+def _fetch(found: Challenge, settings: Settings, sources: Sequence[str], out: Path, ticket: Ticket) -> None:
+    if not sources:
+        raise PackageError("no place to fetch training groups from; name one with --source")
+    if not out.is_dir():
+        fetched = data.fetch_for(found, settings, sources, out, progress=lambda *_: ticket.go_on(), sleep=ticket.sleep)
+        assert fetched.directory == out, "it was asked for there"
+
+
+def _train(terms: Terms, engine: str, wish: Wish, training: Training, directory: Path, ticket: Ticket) -> Judged:
     # JAX is imported once there is something to train
     from trainer.training import train
 
-    directory.mkdir(parents=True, exist_ok=True)
-    training = _training(found, settings, sources, directory / "data")
-    recipe = recipe_for(found.terms, training, wish, engine)
+    recipe = recipe_for(terms, training, wish, engine)
     rows = len(training.y)
     order = np.random.default_rng(_seed(directory / "seed")).permutation(rows)
     held = max(1, int(rows * JUDGED))
@@ -176,8 +190,8 @@ def work(
         training.y[seen],
         recipe=recipe,
         seed=0,
-        classes=found.terms.classes,
-        progress=lambda _: go_on(),
+        classes=terms.classes,
+        progress=lambda _: ticket.go_on(),
         # what has no hidden layer has empty arrays, which a checkpoint cannot hold, and is trained in seconds
         checkpoint=directory / "checkpoint" if not isinstance(recipe, Recipe) or recipe.hidden else None,
     )
@@ -193,73 +207,3 @@ def _seed(path: Path) -> int:
     if not path.is_file():
         write_file(path, secrets.token_hex(8).encode(), private=True)
     return int(path.read_text(), 16)
-
-
-def _training(found: Challenge, settings: Settings, sources: Sequence[str], out: Path) -> Training:
-    if not sources:
-        raise PackageError("no place to fetch training groups from; name one with --source")
-    if not out.is_dir():
-        fetched: Fetched = data.fetch_for(found, settings, sources, out)
-        assert fetched.directory == out, "it was asked for there"
-    return load_training(out, found.terms.root)
-
-
-class Stopped(Exception):
-    """The agent ends, and the training with it; its checkpoint stays."""
-
-
-class Studies:
-    """Studies in the background, one at a time, in the order asked for."""
-
-    def __init__(self) -> None:
-        """Nothing is under way."""
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._at: int | None = None
-        self.failed: dict[int, AssayError] = {}
-        """By challenge, what the last try came to where it failed."""
-        self._broken: BaseException | None = None
-
-    def busy(self, challenge: int | None = None) -> bool:
-        """Whether any study is under way, or that of one challenge."""
-        running = self._thread is not None and self._thread.is_alive()
-        if not running and self._broken is not None:
-            broken, self._broken = self._broken, None
-            raise broken
-        return running and challenge in (None, self._at)
-
-    def begin(self, challenge: int, study: Callable[[Callable[[], None]], object]) -> None:
-        """Begin one while none is under way; `study` is given what it is to call now and then."""
-        assert not self.busy(), "one at a time"
-        self.failed.pop(challenge, None)
-        self._at = challenge
-
-        def run() -> None:
-            try:
-                study(self._go_on)
-            except Stopped:
-                pass
-            except AssayError as error:
-                self.failed[challenge] = error
-            except BaseException as error:  # the loop raises it, where a traceback belongs
-                self._broken = error
-
-        self._thread = threading.Thread(target=run, name=f"study of {challenge}", daemon=True)
-        self._thread.start()
-
-    def _go_on(self) -> None:
-        if self._stop.is_set():
-            raise Stopped
-
-    def wait(self, seconds: float) -> None:
-        """Wait until nothing is under way, or for so long."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def stop(self) -> None:
-        """End what is under way after its epoch."""
-        self._stop.set()
-        self.wait(600.0)
-
-
-__all__ = ["Judged", "Stopped", "Studies", "Wish", "directory_for", "load", "recipe_for", "save", "work"]

@@ -6,6 +6,7 @@ It has no state: what it knows of the chain is the index, and what it worked out
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 
 from trainer.agent.loop import Loop, Tell, Turn
 from trainer.index import Challenge, Clock
@@ -87,7 +88,7 @@ class Watcher(Loop):
             if challenge.stored.phase == Phase.CLOSED:
                 continue
             part = True
-            chosen = self._duty(challenge)
+            chosen = self.apart(challenge.id, partial(self._duty, challenge)) or Duty.NOTHING
             if chosen != Duty.NOTHING and self._retry.get(challenge.id, 0.0) <= time.monotonic():
                 clock = self.desk.clock(challenge)
                 done = self.attempt(challenge.id, chosen.value, clock.ends, self._work(challenge, chosen))
@@ -95,6 +96,9 @@ class Watcher(Loop):
                 if not done:
                     # what was refused once is asked about again, but not at once
                     self._retry[challenge.id] = time.monotonic() + self.poll
+                    if self.pending():
+                        # it was sent, and does not count yet
+                        break
         return Turn(acted, False, part)
 
     def _duty(self, challenge: Challenge) -> Duty:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trainer.agent.barriers import MOST_BYTES
 from trainer.amounts import parse_amount, parse_duration
 from trainer.commands.work import Work, on_node
 from trainer.errors import DataError
@@ -42,7 +43,12 @@ def agent(
     least_profit: Annotated[
         str, typer.Option(help="Ether that it must expect of a challenge, to enter it: its price.")
     ] = "0",
-    training_time: Annotated[str, typer.Option(help="What a training may take, such as 15m.")] = "15m",
+    training_time: Annotated[
+        str, typer.Option(help="What a training may take, such as 15m; then it is ended.")
+    ] = "15m",
+    most_bytes: Annotated[
+        int, typer.Option(min=1, help="Bytes of samples in a data set that is entered.")
+    ] = MOST_BYTES,
     poll: PollOption = 12.0,
     once: OnceOption = False,
     until_idle: IdleOption = False,
@@ -67,6 +73,7 @@ def agent(
         rates={ETHER: Fraction(1), **dict(_rate(work, one) for one in token or ())},
         study_seconds=parse_duration(training_time, "--training-time"),
         least_profit=parse_amount(least_profit, "--least-profit"),
+        most_bytes=most_bytes,
     )
     found = Agent(desk, plan, _teller(work), poll=poll)
     with alone(found.lock):

@@ -1,12 +1,14 @@
 """The training groups of a challenge: the poster publishes them after the draw, everyone else fetches them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from trainer import split
 from trainer.errors import ChainError, DataError
-from trainer.exchange.fetch import Fetched
+from trainer.exchange.fetch import Fetched, Progress
 from trainer.exchange.fetch import fetch as fetch_package
 from trainer.exchange.ipfs import Node, find
 from trainer.exchange.progress import bar
@@ -45,16 +47,28 @@ def fetch(desk: Desk, challenge: int, sources: Sequence[str], out: Path, *, time
 
 
 def fetch_for(
-    found: Challenge, settings: Settings, sources: Sequence[str], out: Path, *, timeout: float = 30.0
+    found: Challenge,
+    settings: Settings,
+    sources: Sequence[str],
+    out: Path,
+    *,
+    timeout: float = 30.0,
+    progress: Progress | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Fetched:
-    """The same for a challenge that was looked up: asks no node, so another thread may."""
+    """The same for a challenge that was looked up: asks no node, so another thread may.
+
+    progress: called after every group, in place of a bar.
+    sleep:    lets time pass between tries; both may raise to end it, and what has arrived stays.
+    """
     held, patience = drawn(found), Patience(timeout=timeout)
     places = [
         place
         for text in sources
         for place in find(text, found.terms.root, patience, gateway=settings.ipfs_gateway, api=settings.ipfs_node)
     ]
-    with bar() as progress:
+    # a terminal has one bar at a time
+    with bar() if progress is None else nullcontext(progress) as shown:
         return fetch_package(
             found.terms.root,
             places,
@@ -62,7 +76,8 @@ def fetch_for(
             terms=terms_of(found.terms),
             holdout=lambda _: held,
             patience=patience,
-            progress=progress,
+            progress=shown,
+            sleep=sleep,
         )
 
 
