@@ -14,6 +14,7 @@ from tests.node.anvil import Anvil
 from tests.node.command import REMEDY, binary
 from tests.node.models import linear
 from tests.node.town import Host, Place
+from trainer.agent import studies
 from trainer.agent.account import Agent
 from trainer.agent.studies import Stage
 from trainer.agent.watch import Watcher
@@ -82,7 +83,11 @@ def hangs(*hosts: Host) -> dict[str, list[Fault]]:
     return {f"{host.place.whole.root.hex()}/manifest.json": [Fault(status=1)] * 100 for host in hosts}
 
 
-def test_a_fetch_that_hangs_holds_up_no_study_and_is_given_up_in_the_end(hosts: tuple[Host, Host], desk: Desk) -> None:
+def test_a_fetch_that_hangs_holds_up_no_study_and_is_given_up_in_the_end(
+    hosts: tuple[Host, Host], desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # it is not for its being slow that the other may begin
+    monkeypatch.setattr(studies, "SLOW_SECONDS", 3600.0)
     slow, other = hosts
     told: list[str] = []
     with Mirror(other.public) as mirror:
