@@ -10,7 +10,7 @@ import eth_account.account
 import pytest
 from eth_account import Account
 
-from trainer.errors import DataError, NodeError
+from trainer.errors import DataError, NodeError, RpcError
 from trainer.node import keys
 from trainer.node.rpc import octets
 
@@ -119,22 +119,36 @@ def test_where_nobody_types_a_file_is_asked_for(tmp_path: Path, monkeypatch: pyt
         keys.password_for(tmp_path / "key.json", None)
 
 
+NODE, CLEF = ("eth_accounts", "eth_signTransaction"), ("account_list", "account_signTransaction")
+
+
 class Signer:
-    """Stands in for a signer's endpoint: holds a key and signs what it is asked to."""
+    """Stands in for a signer's endpoint: holds a key and signs what it is asked to.
+
+    names:   of its methods.
+    changes: what whoever confirms makes of a transaction.
+    """
 
     name = "http://signer"
 
-    def __init__(self, *held: bytes, wrapped: bool = False) -> None:
+    def __init__(
+        self, *held: bytes, wrapped: bool = False, names: tuple[str, str] = NODE, **changes: int | str | None
+    ) -> None:
         self.accounts, self.wrapped = [Account.from_key(key) for key in held], wrapped
+        self.names, self.changes, self.asked = names, changes, list[str]()
 
     def call(self, method: str, *params: Any) -> Any:
-        if method == "eth_accounts":
+        self.asked.append(method)
+        if method not in self.names:
+            raise RpcError(method, -32601, f"the method {method} does not exist/is not available")
+        if method == self.names[0]:
             return [account.address.lower() for account in self.accounts]
-        assert method == "eth_signTransaction"
         asked = json.loads(json.dumps(params[0]))
         sender = asked.pop("from")
         (account,) = (one for one in self.accounts if one.address == sender)
         fields = {name: int(value, 16) if name not in ("to", "data") else value for name, value in asked.items()}
+        fields = {name: value for name, value in (fields | self.changes).items() if value is not None}
+        asked["data"] = fields["data"]
         raw = "0x" + bytes(account.sign_transaction({**fields, "data": octets(asked["data"])}).raw_transaction).hex()
         return {"raw": raw, "tx": {}} if self.wrapped else raw
 
@@ -144,6 +158,60 @@ def test_a_signer_elsewhere_signs_the_same_bytes(wrapped: bool) -> None:
     signer = keys.RemoteSigner(Signer(KEY, wrapped=wrapped))  # type: ignore[arg-type]  # a stand-in
 
     assert signer.sign(TRANSACTION) == keys.KeySigner(Account.from_key(KEY)).sign(TRANSACTION)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_clef_is_asked_by_its_own_names(there: bool) -> None:
+    transaction = {name: value for name, value in TRANSACTION.items() if there or name != "to"}
+    clef = Signer(KEY, wrapped=True, names=CLEF)
+    signer = keys.RemoteSigner(clef)  # type: ignore[arg-type]
+
+    assert signer.sign(transaction) == keys.KeySigner(Account.from_key(KEY)).sign(transaction)
+    assert clef.asked == ["eth_accounts", *CLEF]
+
+
+def test_a_signer_that_knows_neither_names_is_refused() -> None:
+    with pytest.raises(RpcError, match="account_list"):
+        keys.RemoteSigner(Signer(KEY, names=("list", "sign")))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("nonce", 99), ("maxFeePerGas", 10**12), ("value", 1), ("data", "0x99"), ("to", "0x" + "77" * 20), ("to", None)],
+)
+def test_what_was_changed_before_it_was_signed_is_refused(name: str, value: int | str | None) -> None:
+    signer = keys.RemoteSigner(Signer(KEY, **{name: value}))  # type: ignore[arg-type]
+
+    with pytest.raises(NodeError, match=f"http://signer signed another transaction: {name} differs; confirm what"):
+        signer.sign(TRANSACTION)
+
+
+def test_a_receiver_that_was_added_is_refused() -> None:
+    creation = {name: value for name, value in TRANSACTION.items() if name != "to"}
+    signer = keys.RemoteSigner(Signer(KEY, to="0x" + "77" * 20))  # type: ignore[arg-type]
+
+    with pytest.raises(NodeError, match="to differs"):
+        signer.sign(creation)
+
+
+@pytest.mark.parametrize("answer", ["0x", "0x02c0", "0x" + "ff" * 40])
+def test_what_is_no_signed_transaction_is_refused(answer: str) -> None:
+    held = Signer(KEY)
+    signer = keys.RemoteSigner(held)  # type: ignore[arg-type]
+    held.call = lambda *_: answer  # type: ignore[method-assign]
+
+    with pytest.raises(NodeError, match="answered no signed transaction"):
+        signer.sign(TRANSACTION)
+
+
+def test_what_another_account_signed_is_refused() -> None:
+    held = Signer(KEY)
+    signer = keys.RemoteSigner(held)  # type: ignore[arg-type]
+    other = keys.KeySigner(Account.from_key(b"\x01" * 32))
+    held.call = lambda *_: "0x" + other.sign(TRANSACTION).hex()  # type: ignore[method-assign]
+
+    with pytest.raises(NodeError, match=f"signed for {other.address}, not for {signer.address}"):
+        signer.sign(TRANSACTION)
 
 
 def test_a_signer_with_other_accounts_is_said() -> None:

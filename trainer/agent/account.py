@@ -353,7 +353,8 @@ class Agent(Loop):
         gas, transaction = getattr(receipt, "transaction_gas", 0), getattr(receipt, "transaction", "")
         self.tell(
             "transaction",
-            f"{number}: {what}: {gas:,} gas, {transaction}",
+            # what is taken out is of no one challenge
+            f"{number}: " * (number >= 0) + f"{what}: {gas:,} gas, {transaction}",
             challenge=number,
             what=what,
             gas=gas,

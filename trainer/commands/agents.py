@@ -19,7 +19,7 @@ IdleOption = Annotated[bool, typer.Option("--until-idle", help="End when no chal
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    on_node(app, sends=True)(agent)
+    on_node(app, sends=True, ipfs=True)(agent)
     on_node(app, sends=True)(watch)
 
 

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from eth_utils.address import is_address, to_checksum_address
 
-from trainer.errors import DataError, NodeError
+from trainer.errors import DataError, NodeError, RpcError
 from trainer.node.rpc import Rpc, octets
 
 if TYPE_CHECKING:
     # takes a second to import, and whoever only looks needs no key
     from eth_account.signers.local import LocalAccount
 
+NO_METHOD = -32601
+"""Code of JSON-RPC for a method that an endpoint does not have."""
 NO_KEY = "no key to sign with; name a keystore with --keystore, or a signer with --signer"
 
 
@@ -47,11 +49,18 @@ class KeySigner:
 
 
 class RemoteSigner:
-    """An account that a signer holds, such as clef or web3signer, asked through `eth_signTransaction`."""
+    """An account that a signer holds, such as clef or web3signer, which signs transactions without sending them."""
 
     def __init__(self, rpc: Rpc, address: str | None = None) -> None:
         """Take this account of the signer's, or its only one. Raises `NodeError` where it has not exactly that."""
-        held = [to_checksum_address(one) for one in rpc.call("eth_accounts")]
+        try:
+            listed, self._method = rpc.call("eth_accounts"), "eth_signTransaction"
+        except RpcError as error:
+            if error.code != NO_METHOD:
+                raise
+            # clef has names of its own for the same
+            listed, self._method = rpc.call("account_list"), "account_signTransaction"
+        held = [to_checksum_address(one) for one in listed]
         if address is None and len(held) != 1:
             raise NodeError(f"the signer {rpc.name} holds {len(held)} accounts; choose one with --account")
         if address is not None and to_checksum_address(address) not in held:
@@ -59,15 +68,40 @@ class RemoteSigner:
         self.rpc, self.address = rpc, held[0] if address is None else str(to_checksum_address(address))
 
     def sign(self, transaction: Mapping[str, Any]) -> bytes:
-        """Have it signed there."""
+        """Have it signed there. Raises `NodeError` where what comes back is not what was to be signed."""
         fields = {
             name: hex(value) if isinstance(value, int) else value.hex() if isinstance(value, bytes) else value
             for name, value in transaction.items()
         }
         fields["data"] = "0x" + transaction["data"].hex()
-        found = self.rpc.call("eth_signTransaction", {"from": self.address, **fields})
+        found = self.rpc.call(self._method, {"from": self.address, **fields})
         # geth gives an object, others the bytes
-        return octets(found["raw"] if isinstance(found, Mapping) else found)
+        raw = octets(found["raw"] if isinstance(found, Mapping) else found)
+        self._check(raw, transaction)
+        return raw
+
+    def _check(self, raw: bytes, transaction: Mapping[str, Any]) -> None:
+        """Whoever confirms may change fees, or the nonce, and then nothing is known of what was sent."""
+        from eth_account import Account
+        from eth_account.typed_transactions.typed_transaction import TypedTransaction
+        from hexbytes import HexBytes
+
+        remedy = "confirm what is asked, unchanged"
+        try:
+            signed = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+            signer = Account.recover_transaction(raw)
+        except Exception as error:  # eth_account has errors of many kinds
+            raise NodeError(f"the signer {self.rpc.name} answered no signed transaction ({error}); {remedy}") from error
+        if signer != self.address:
+            raise NodeError(f"the signer {self.rpc.name} signed for {signer}, not for {self.address}; {remedy}")
+        for name, asked in transaction.items():
+            given = signed.get(name)
+            if name == "to":
+                asked, given = asked.lower(), "0x" + bytes(given or b"").hex()
+            if given != asked:
+                raise NodeError(f"the signer {self.rpc.name} signed another transaction: {name} differs; {remedy}")
+        if "to" not in transaction and signed.get("to"):
+            raise NodeError(f"the signer {self.rpc.name} signed another transaction: to differs; {remedy}")
 
 
 def create(path: Path, password: str) -> str:
