@@ -26,6 +26,7 @@ class Log:
     index:       its place among all logs of the block.
     transaction: hash, 32 bytes.
     topics:      32 bytes each.
+    timestamp:   of its block, in seconds; None where the node does not tell it with a log.
     """
 
     block: int
@@ -34,6 +35,7 @@ class Log:
     transaction: bytes
     topics: tuple[bytes, ...]
     data: bytes
+    timestamp: int | None = None
 
 
 class Source(Protocol):

@@ -172,18 +172,39 @@ def _read(
     places = [(log.block, log.index) for log in logs]
     if places != sorted(set(places)) or (places and not first <= places[0][0] <= places[-1][0] <= last):
         raise NodeError(f"logs of blocks {first} to {last} are not in order, or of other blocks; ask another node")
-    blocks: dict[int, Block] = {}
-    for log in logs:
-        if log.block not in blocks:
-            blocks[log.block] = _header(source, log.block)
-        if blocks[log.block].hash != log.block_hash:
-            raise Moved(f"block {log.block} has another hash than its logs")
+    blocks = _blocks(source, logs)
     if _header(source, last) != before:
         raise Moved(f"block {last} has another hash than before")
     if base is not None and source.block(base.number) != base:
         raise Moved(f"block {base.number} has another hash than before")
     span.answered(last - first + 1, sum(len(log.data) for log in logs))
     return before, blocks, logs
+
+
+def _blocks(source: Source, logs: list[Log]) -> dict[int, Block]:
+    """The blocks of logs, which are in order; raises `Moved` where a log's block is not on the node's chain.
+
+    An answer is of one chain: where it tells all times, the newest block alone is asked for, and speaks for the others.
+    """
+    told: dict[int, Block] = {}
+    for log in logs:
+        block = Block(log.block, log.block_hash, log.timestamp or 0)
+        if told.setdefault(log.block, block).hash != block.hash:
+            raise Moved(f"block {log.block} has another hash than its logs")
+    if not told:
+        return told
+    newest = _of_chain(source, told[logs[-1].block])
+    times = [block.timestamp for block in told.values()]
+    if newest == told[newest.number] and times[0] and times == sorted(times):
+        return told
+    return {number: newest if number == newest.number else _of_chain(source, told[number]) for number in told}
+
+
+def _of_chain(source: Source, told: Block) -> Block:
+    found = _header(source, told.number)
+    if found.hash != told.hash:
+        raise Moved(f"block {told.number} has another hash than its logs")
+    return found
 
 
 def _header(source: Source, number: int) -> Block:

@@ -303,6 +303,8 @@ def _block(found: Any) -> Block:
 
 
 def _log(entry: Mapping[str, Any]) -> Log:
+    # not every node has it, and none must
+    told = entry.get("blockTimestamp")
     return Log(
         block=number(entry["blockNumber"]),
         block_hash=octets(entry["blockHash"]),
@@ -310,6 +312,7 @@ def _log(entry: Mapping[str, Any]) -> Log:
         transaction=octets(entry["transactionHash"]),
         topics=tuple(map(octets, entry["topics"])),
         data=octets(entry["data"]),
+        timestamp=number(told) if isinstance(told, str) else None,
     )
 
 
