@@ -122,7 +122,7 @@ def live(asked: dict[str, Any]) -> None:
         sources=(asked["source"],),
         wish=Wish(hidden=()),
         rates={ETHER: Fraction(1)},
-        study_seconds=60,
+        study_seconds=600,
     )
 
     def tell(event: str, text: str, **_: Any) -> None:

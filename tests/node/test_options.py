@@ -114,7 +114,7 @@ def test_training_groups_go_through_ipfs(town: Town) -> None:
         # and an agent takes the same options
         asked = len(kubo.queries)
         words = ("--budget", 1, "--once", "--depth", 0, "--poll", 0.05, "--hidden", 0)
-        ran = town.ben.run("agent", *words, "--training-time", "60s", "--source", source, "--ipfs-node", kubo.url)
+        ran = town.ben.run("agent", *words, "--training-time", "10m", "--source", source, "--ipfs-node", kubo.url)
         assert ran.exit_code == 0, ran.output
         assert len(kubo.queries) > asked
         (data,) = town.ben.home.glob(f"*/*/agent/{challenge}-*/data/training.bin")

@@ -186,7 +186,7 @@ def plan(host: Host, **changes: Any) -> Plan:
         sources=(str(host.public),),
         wish=Wish(hidden=()),
         rates={ETHER: Fraction(1)},
-        study_seconds=60,
+        study_seconds=600,
     )
     return replace(base, **changes)
 
