@@ -24,7 +24,17 @@ class Fault:
 
 
 MARKET, LEDGER, PHASES, SPLIT = "Market.vy", "modules/ledger.vy", "modules/phases.vy", "modules/split.vy"
+SCHEDULE, TERMS = "modules/schedule.vy", "modules/terms.vy"
 FAULTS = [
+    Fault(
+        "opens-above",
+        "stays valid",
+        "post",
+        TERMS,
+        '    assert terms.opening <= terms.reward, "terms: opening over the reward"\n',
+        "",
+    ),
+    Fault("gives-back-too-much", "stays valid", "commit", SCHEDULE, "* left // window", "* (left + 1) // window"),
     Fault(
         "settles-twice",
         "paid once",

@@ -35,12 +35,14 @@ from halmos.sevm import (
     Exec,
     Message,
     SolidityStorage,
+    f_mul,
     f_sha3_512_name,
     normalize,
 )
 from halmos.sevm import Path as Conditions
 from halmos.utils import EVM, con
 from z3 import (
+    ULE,
     ULT,
     Z3_OP_ITE,
     And,
@@ -54,6 +56,7 @@ from z3 import (
     Function,
     Goal,
     If,
+    Implies,
     Not,
     Select,
     SolverFor,
@@ -132,6 +135,12 @@ class Machine(SEVM):
             for truth, other in ((as_word(w1), as_word(w2)), (as_word(w2), as_word(w1))):
                 if is_app_of(truth, Z3_OP_ITE) and is_bv_value(truth.arg(1)) and is_bv_value(truth.arg(2)):
                     return BV(If(truth.arg(0), truth.arg(1) * other, truth.arg(2) * other), size=256)
+        if op == EVM.DIV and not w1.is_concrete and as_word(w1).decl().eq(f_mul[256]):
+            # of a product that did not overflow, or the call had reverted: a * b / c is at most a where b is at most c
+            a, b = as_word(w1).children()
+            quotient, c = super().arith(ex, op, w1, w2), as_word(w2)
+            ex.path.append(Implies(And(c != 0, ULE(b, c)), ULE(as_word(quotient), a)))
+            return quotient
         if not self.opaque or op not in (EVM.DIV, EVM.MOD) or (w1.is_concrete and w2.is_concrete):
             return super().arith(ex, op, w1, w2)
         return BV((DIV if op == EVM.DIV else MOD)(as_word(w1), as_word(w2)), size=256)

@@ -45,6 +45,8 @@ def valid(state: Slots, id: BitVecRef, seal: BitVecRef) -> BoolRef:
         Implies(ULE(seals, seal), And(bond == 0, rebate == 0)),
         # what goes back to the poster is a part of what he gave
         ULE(opening, reward),
+        # a commit window began when its challenge was drawn, and time only goes on
+        Implies(phase == COMMIT, ULE(state("clock", id, word=ENDS), state.market.now + windows[0])),
         ULE(rebate, reward - opening),
         ULT(bond, 2**128),
         *[ULT(amount, 2**128) for amount in amounts],

@@ -78,7 +78,7 @@ class Step:
         if self.method == "post":
             asked = self.arguments
             found += [start("challenges") == ID, start("clock", ID, word=state.PHASE) == 0]
-            found += [Or(asked[0] == 0, asked[0] == as_word(TOKEN)), asked[15] == as_word(ENGINE)]
+            found += [Or(asked[0] == 0, asked[0] == as_word(TOKEN)), asked[16] == as_word(ENGINE)]
         elif self.known:
             found.append(start("terms_of", ID, word=state.ENGINE) == as_word(ENGINE))
         elif self.method == "withdraw":
@@ -90,7 +90,7 @@ SMALL = {state.GROUPS: 2, state.HOLDOUT: 1, state.SAMPLES: 1, state.SAMPLE_BYTES
 MODEL = {**SMALL, state.MODEL_BYTES: 1}
 BYTE, BYTES = BitVec("byte", 256), BitVec("bytes", 256)
 STEPS = [
-    Step("post", words(*[f"term_{i}" for i in range(23)])),
+    Step("post", words(*[f"term_{i}" for i in range(24)])),
     Step("cancel", [ID], (state.POSTED,)),
     Step("draw", [ID], (state.DRAW,)),
     Step("commit", [ID, *words("hash")], (state.COMMIT,)),
