@@ -52,13 +52,12 @@ def speed(runs: Sequence[Run], recipe: AnyRecipe, rows: int) -> Speed:
     recipe: the preset's own.
     rows:   that runs were trained on, from which the recipe still holds some back.
     """
-    epochs = dict(Pace(runs=list(runs)).epochs())
-    for name, count in phases(recipe).items():
-        if name not in epochs:
-            # a phase of one epoch in every run: what it took, compilation included, is all that is known
-            run = runs[-1]
-            epochs[name] = run.rest / phases(run.recipe)[name]
-        assert count > 0, "phases without epochs are none"
+    known = Pace(runs=list(runs))
+    epochs = known.epochs()
+    untimed = [name for name in phases(recipe) if name not in epochs]
+    # of a phase of one epoch in every run what it took with compilation is all that is known
+    left = known.rest(runs[-1]) / max(1, sum(phases(runs[-1].recipe)[name] for name in untimed))
+    epochs |= dict.fromkeys(untimed, left)
     kept = rows - int(rows * recipe.validation)
     batch = min(recipe.batch, kept)
     seen = kept // batch * batch
@@ -72,7 +71,7 @@ def speed(runs: Sequence[Run], recipe: AnyRecipe, rows: int) -> Speed:
             weights.append(sum(map(sum, spent.values())))
             factors.append(sum(epochs[name] * len(seconds) for name, seconds in spent.items()) / weights[-1])
     deviation = pace * _deviation(factors, weights)
-    rests = [run.rest for run in runs if run.first]
+    rests = [known.rest(run) for run in runs if run.first]
     return Speed(samples_per_second=pace, deviation=deviation, epochs=epochs, rest=statistics.median(rests))
 
 

@@ -41,12 +41,6 @@ class Run:
         """Total epochs."""
         return self.recipe.all_epochs
 
-    @property
-    def rest(self) -> float:
-        """Seconds that epochs did not take: of the first of its length, mostly compilation."""
-        means = {name: statistics.fmean(spent) for name, spent in self.epochs.items() if spent}
-        return max(0.0, self.seconds - sum(means.get(name, 0.0) * n for name, n in phases(self.recipe).items()))
-
 
 Told = Callable[[AnyRecipe, int, Epoch], None]
 """Called after every epoch with the recipe of the run and its seed."""
@@ -68,14 +62,17 @@ def measure(
     """
     start = last = time.perf_counter()
     spent: dict[str, list[float]] = {name: [] for name in phases(recipe)}
+    judged = False
     if watch is not None:
         watch.mark(False)
 
     def progress(epoch: Epoch) -> None:
-        nonlocal last
+        nonlocal last, judged
         now = time.perf_counter()
-        # each phase begins with compiling and with moving its data
-        steady = epoch.number > 1
+        # a phase begins with compiling and with moving its data, and so does the first judgement on validation rows
+        judges = epoch.accuracy is not None and not judged
+        judged = judged or judges
+        steady = epoch.number > 1 and not (first and judges)
         if steady:
             spent[epoch.phase].append(now - last)
         if watch is not None:
@@ -92,11 +89,7 @@ def measure(
 
 @dataclass(kw_only=True)
 class Pace:
-    """What runs have taken so far, and hence what others will.
-
-    epochs: mean seconds of an epoch of each phase.
-    rest:   seconds beside epochs: of the first run of a length, and of its repetitions.
-    """
+    """What runs have taken so far, and hence what others will."""
 
     runs: list[Run] = field(default_factory=list)
 
@@ -108,12 +101,17 @@ class Pace:
                 spent.setdefault(name, []).extend(seconds)
         return {name: statistics.fmean(seconds) for name, seconds in spent.items() if seconds}
 
+    def rest(self, run: Run) -> float:
+        """Seconds of a run beside epochs of phases that were timed: of the first of its length, mostly compilation."""
+        epochs = self.epochs()
+        return max(0.0, run.seconds - sum(epochs.get(name, 0.0) * n for name, n in phases(run.recipe).items()))
+
     def expected(self, recipe: AnyRecipe, *, first: bool) -> float:
-        """Seconds that a run will take."""
+        """Seconds that a run will take; of a repetition, while none was made, those of its epochs."""
         epochs = self.epochs()
         # a phase that was never timed has the pace of the slowest
         unknown = max(epochs.values(), default=0.0)
-        rest = [run.rest for run in self.runs if run.first == first] or [run.rest for run in self.runs]
+        rest = [self.rest(run) for run in self.runs if run.first == first] or [0.0]
         # the latest: the very first one prepared JAX, too
         return rest[-1] + sum(epochs.get(name, unknown) * count for name, count in phases(recipe).items())
 
