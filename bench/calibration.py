@@ -153,12 +153,13 @@ def measured(cases: dict[str, int]) -> list[dict[str, Any]]:
     """By preset, what was predicted and what came."""
     rows = []
     for preset, count in cases.items():
-        start, predictions, seconds = time.perf_counter(), [], []
+        start, predictions, seconds, short = time.perf_counter(), [], [], []
         for number in range(1, count + 1):
             case = make(preset, number, warm=number > 1)
             for part in PARTS:
                 predictions += [{"part": part, **one} for one in judge(case, part)]
             seconds += times(case)
+            short.append([[run.total, round(run.accuracy, 4)] for run in case.short])
             print(f"{preset}, draw {number}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         rows.append(
             {
@@ -166,6 +167,7 @@ def measured(cases: dict[str, int]) -> list[dict[str, Any]]:
                 "device": processor(),
                 "seconds": round(time.perf_counter() - start),
                 "times": seconds,
+                "short_runs": short,
                 "predictions": predictions,
             }
         )

@@ -172,14 +172,16 @@ class Steps:
 def test_only_what_is_marked_counts() -> None:
     meter, now = Steps(), SimpleNamespace(time=0.0)
     with Watch(meter, clock=lambda: now.time) as watch:
-        assert watch.watts is None
+        assert watch.watts() is None
         # compiling: 10 s at 10 W, then an epoch: 4 s at 50 W, then 1 s at 5 W
         for seconds, joules, counts in ((10, 100, False), (4, 200, True), (1, 5, False), (2, 100, True)):
             now.time += seconds
             meter.energy += joules
             watch.mark(counts)
     assert (watch.seconds, watch.joules) == (6, 300)
-    assert watch.watts == 50
+    assert watch.watts() == watch.watts(6.0) == 50
+    # too short a time: all of it
+    assert watch.watts(6.1) == pytest.approx(405 / 17)
 
 
 def test_a_counter_is_looked_at_while_nothing_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from trainer.calibration.machine import Found
 from trainer.calibration.power import Meter, Stated, Watch, meter_for
 from trainer.calibration.profile import Device, Power, PresetProfile, Profile
 from trainer.calibration.runs import Told, explore
-from trainer.calibration.schedule import AnyRecipe
+from trainer.calibration.schedule import AnyRecipe, phases
 from trainer.errors import DataError
 from trainer.training import Epoch
 
@@ -88,22 +88,18 @@ def calibrate(
         idle = None if meter is None else _idle(device, meter, idle_seconds)
         presets: dict[str, PresetProfile] = {}
         with ExitStack() as stack:
-            steady = None if meter is None else stack.enter_context(Watch(meter))
-            always = None if meter is None else stack.enter_context(Watch(meter))
+            watch = None if meter is None else stack.enter_context(Watch(meter))
             for name, one in wanted.items():
                 with jax.default_device(device.device):
-                    runs = explore(one.rows, one.recipe, part, watch=steady, told=_teller(device.name, name, step))
+                    runs = explore(one.rows, one.recipe, part, watch=watch, told=_teller(device.name, name, step))
                 presets[name], unknown = estimate.summarise(runs, one.recipe, one.rows, targets)
                 if unknown is not None:
                     note(f"{name} on {device.name}: no accuracies: {unknown}")
-            if always is not None:
-                always.mark(True)
-        if device.name in stated:
+        if meter is None or watch is None or idle is None:
             said = stated[device.name]
             power = Power(train_watts=said.train_watts, idle_watts=said.idle_watts, source="stated")
         else:
-            assert meter is not None and idle is not None and steady is not None and always is not None, "measured"  # noqa: PT018 (one fault)
-            power = _power(meter, idle, steady, always)
+            power = _power(meter, idle, watch)
         found.append(Device(name=device.name, kind=device.kind, model=device.model, power=power, presets=presets))
     return Profile(made=int(time.time()), machine=machine.describe(), devices=tuple(found))
 
@@ -118,11 +114,9 @@ def check_flops(name: str, one: Wanted, note: Note) -> None:
 
 
 def _teller(device: str, preset: str, step: Callable[[Step], None]) -> Told:
-    done = 0
-
     def told(recipe: AnyRecipe, seed: int, epoch: Epoch) -> None:
-        nonlocal done
-        done = done % recipe.all_epochs + 1
+        before = phases(recipe)
+        done = sum(list(before.values())[: list(before).index(epoch.phase)]) + epoch.number
         step(Step(device=device, preset=preset, epochs=done, total=recipe.all_epochs, seed=seed))
 
     return told
@@ -134,12 +128,13 @@ def _idle(device: Found, meter: Meter, seconds: float) -> float:
     with Watch(meter) as watch:
         time.sleep(seconds)
         watch.mark(True)
-    assert watch.watts is not None, "time has passed"
-    return watch.watts
+    watts = watch.watts()
+    assert watts is not None, "time has passed"
+    return watts
 
 
-def _power(meter: Meter, idle: float, steady: Watch, always: Watch) -> Power:
-    watts = steady.watts if steady.seconds >= STEADY_SECONDS else always.watts
+def _power(meter: Meter, idle: float, watch: Watch) -> Power:
+    watts = watch.watts(STEADY_SECONDS)
     assert watts is not None, "time has passed"
     if not watts > 0:
         raise DataError(f"{meter.source} counts {watts:g} W in training: a counter that stands still; state --watts")

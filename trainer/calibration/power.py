@@ -154,6 +154,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look, name="power", daemon=True)
         self._from = (0.0, 0.0)
         self.seconds, self.joules = 0.0, 0.0
+        self.all_seconds, self.all_joules = 0.0, 0.0
 
     def __enter__(self) -> "Watch":
         self._from = self._clock(), self._meter.joules()
@@ -181,15 +182,19 @@ class Watch:
         """End a piece."""
         with self._lock:
             now = self._clock(), self._meter.joules()
+        seconds, joules = now[0] - self._from[0], now[1] - self._from[1]
+        self.all_seconds += seconds
+        self.all_joules += joules
         if counts:
-            self.seconds += now[0] - self._from[0]
-            self.joules += now[1] - self._from[1]
+            self.seconds += seconds
+            self.joules += joules
         self._from = now
 
-    @property
-    def watts(self) -> float | None:
-        """Mean power of the pieces that counted; None where none did."""
-        return self.joules / self.seconds if self.seconds > 0 else None
+    def watts(self, least: float = 0.0) -> float | None:
+        """Mean power of the pieces that counted, or of all where those took less than `least` seconds; None of none."""
+        counted = self.seconds > 0 and self.seconds >= least
+        seconds, joules = (self.seconds, self.joules) if counted else (self.all_seconds, self.all_joules)
+        return joules / seconds if seconds > 0 else None
 
 
 @dataclass(frozen=True, kw_only=True)
