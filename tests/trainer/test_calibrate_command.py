@@ -88,6 +88,7 @@ def test_rows_are_invented_where_the_data_set_is_not_there(tmp_path: Path, monke
         (["digits-64-32", "--targets", "0.8,88"], r"--targets: '88' is no accuracy; use such as 0.86,0.88"),
         (["digits-64-32", "--targets", "nan"], r"--targets: 'nan' is no accuracy"),
         (["digits-64-32", "--targets", ""], r"--targets: '' is no accuracy"),
+        (["digits-64-32", "--budget", "inf"], r"--budget: inf s is no budget; use a number of seconds"),
         (["digits-64-32", "--watts", "much"], r"--watts: 'much'; use watts in training and idle"),
         (["digits-64-32", "--out", "none/profile.json"], r"none: no such directory"),
         (["fashion-196-16", "--data", "none"], r"none: no such directory"),

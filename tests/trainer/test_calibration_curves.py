@@ -44,13 +44,21 @@ def test_a_family_starts_where_the_shortest_run_is_and_rises_to_its_asymptote(fa
     assert found[-1] == pytest.approx(0.9, abs=1e-3)
 
 
-def test_the_log_power_is_that_of_the_literature() -> None:
-    (family,) = (family for family in FAMILIES if family.name == "log power")
-    u = np.array([1.0, 3.0, 10.0])
-    found = curves.accuracies(family, theta(family, first=0.2, gain=0.5, shape={"c": 0.8}), u)[0]
-    a, b = 0.9, 0.1
-    r = b / (a - b)
-    assert found == pytest.approx(a / (1 + r * u**-0.8))
+U = np.array([1.0, 3.0, 10.0])
+# with a = 0.9 and b = 0.1, as the literature writes them
+FORMULAS = {
+    "power law": 0.9 - 0.1 * U**-0.8,
+    "log power": 0.9 / (1 + 0.125 * U**-0.8),
+    "exponential": 0.9 - 0.1 * np.exp(0.25) * np.exp(-0.25 * U),
+    "Janoschek": 0.9 - 0.1 * np.exp(0.7) * np.exp(-0.7 * U**0.6),
+    "MMF": 0.9 - 0.1 * 1.8 / (1 + 0.8 * U**1.2),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_families_are_those_of_the_literature(family: Family) -> None:
+    known = theta(family, first=0.2, gain=0.5, shape=PLANTED[family.name])
+    assert curves.accuracies(family, known, U)[0] == pytest.approx(FORMULAS[family.name], abs=1e-12)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

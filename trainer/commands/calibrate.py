@@ -1,6 +1,7 @@
 """`trainer calibrate`: what this machine can do, measured, as `profile.json`."""
 
 import json as json_module
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,8 @@ def calibrate(
     for name in chosen:
         if name not in PRESETS:
             raise DataError(f"no preset {name!r}; use one of {', '.join(PRESETS)}")
+    if not math.isfinite(budget):
+        raise DataError(f"--budget: {budget} s is no budget; use a number of seconds, such as 120")
     wanted_targets = None if targets is None else _accuracies(targets)
     check_file(out)
 
