@@ -229,7 +229,7 @@ def test_nothing_is_planned_for_no_devices_or_no_time() -> None:
 
 def test_what_is_fixed_stays() -> None:
     instance = alone(pays=(1.0, 1.0, 1.0))
-    found = solve(instance, fixed={(0, 1): OFF})
+    found = solve(instance, fixed={(0, 1): {OFF}})
     assert found is not None
     assert found.schedule.activities[0] == (C0, OFF, C0)
 

@@ -23,7 +23,7 @@ z is below tangents at every total that occurs, so that it is exact there; with 
 tangents are spread evenly, and between two of them, y apart, z is too high by less than pays * (y / rate)**2 / 4.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,8 +38,8 @@ MOST_TANGENTS = 81
 BIG_SECONDS = 1e7
 """A time limit where none is wanted."""
 
-Fixed = Mapping[tuple[int, int], Activity]
-"""What a machine, by number, must do in a slot."""
+Fixed = Mapping[tuple[int, int], Set[Activity]]
+"""What a machine, by number, may do in a slot, where that is not everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def solve(
 ) -> Solution | None:
     """The best schedule; None where the time was over before there was any.
 
-    fixed:   what machines must do in some slots.
+    fixed:   what machines may do in some slots.
     seconds: after which the best one so far has to do.
     gap:     that is good enough.
 
@@ -169,7 +169,7 @@ class _Program:
                 column = self.x[number, activity, slot] = self._column(cost, whole=True)
                 terms.append((column, 1.0))
                 wanted = self.fixed.get((number, slot))
-                if wanted is not None and wanted != activity:
+                if wanted is not None and activity not in wanted:
                     self.most[column] = 0.0
                 if slot < forced and activity not in machine.doing:
                     self.most[column] = 0.0

@@ -129,13 +129,18 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Rig:
-    """Everything in the file; `training` is None where nothing may train."""
+    """Everything in the file.
+
+    training:   None where nothing may train.
+    most_watts: of all devices together; None for no limit.
+    """
 
     currency: str
     devices: tuple[Device, ...] = ()
     risk: Risk = Risk()
     switch: Switch = Switch()
     training: Training | None = None
+    most_watts: float | None = None
 
     def device(self, name: str) -> Device:
         """The device of that name; raises `DataError` where there is none."""
@@ -153,7 +158,7 @@ def load(path: Path) -> Rig:
 
 def parse(value: Value) -> Rig:
     """The rig that a table describes; raises `DataError` that names the value."""
-    table = value.table(["currency"], ["risk", "switch", "device", "training"])
+    table = value.table(["currency"], ["most_watts", "risk", "switch", "device", "training"])
     devices = tuple(_device(each) for each in table["device"].items()) if "device" in table else ()
     names = [device.name for device in devices]
     for number, name in enumerate(names):
@@ -165,6 +170,7 @@ def parse(value: Value) -> Rig:
         risk=_risk(table["risk"]) if "risk" in table else Risk(),
         switch=_switch(table["switch"]) if "switch" in table else Switch(),
         training=_training(table["training"]) if "training" in table else None,
+        most_watts=table["most_watts"].number(0, 1e6) if "most_watts" in table else None,
     )
 
 
