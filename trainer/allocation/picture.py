@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from trainer.allocation.build import Planning
-from trainer.allocation.instance import HOUR
+from trainer.allocation.instance import HOUR, Floats
 from trainer.allocation.plan import Do, Plan, Slot
 from trainer.allocation.words import clock
 from trainer.picture import BLUE, GREEN, PHASES, RED
@@ -27,8 +27,7 @@ def draw(path: Path, planning: Planning, plan: Plan) -> None:
     axes = figure.subplot_mosaic([["plan"], ["mining"], ["kwh"]], height_ratios=[height - 2.4, 2.2, 1.2], sharex=True)
     _plan(axes["plan"], plan)
     _mining(axes["mining"], planning)
-    hours = np.arange(instance.slots) * instance.hours
-    axes["kwh"].step(hours, instance.kwh, where="post", color=RED)
+    axes["kwh"].stairs(instance.kwh, _edges(planning), color=RED, baseline=None, linewidth=1.5)
     axes["kwh"].axhline(0, color="black", linewidth=0.6)
     axes["kwh"].set_ylabel(f"{plan.currency}/kWh")
     axes["kwh"].set_title("Electricity")
@@ -73,7 +72,6 @@ def _colour(slot: Slot, number: int) -> str:
 def _mining(axes: Axes, planning: Planning) -> None:
     """Income less electricity of an hour of mining, by device and coin."""
     instance = planning.instance
-    hours = np.arange(instance.slots) * instance.hours
     shown = 0
     for machine in instance.machines:
         for way, speed in machine.ways.items():
@@ -85,10 +83,16 @@ def _mining(axes: Axes, planning: Planning) -> None:
                 for slot in range(instance.slots)
             ]
             colour = (BLUE, GREEN, *PHASES[4:])[shown % 7]
-            axes.step(hours, net, where="post", color=colour, label=f"{machine.name} {network.coin}")
+            label = f"{machine.name} {network.coin}"
+            axes.stairs(net, _edges(planning), color=colour, baseline=None, linewidth=1.5, label=label)
             shown += 1
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_ylabel(f"{planning.rig.currency}/h")
     axes.set_title("An hour of mining, less its electricity")
     if shown:
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def _edges(planning: Planning) -> Floats:
+    """Where slots begin and end, in hours."""
+    return np.arange(planning.instance.slots + 1) * planning.instance.hours

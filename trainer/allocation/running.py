@@ -81,12 +81,13 @@ def past(plan: Plan | None, device: str, start: int, now: int, entered: Iterable
     kept = set(entered)
     slots = []
     for slot in () if found is None else found.slots:
-        if slot.start >= start or not (slot.end > now or (slot.do is Do.TRAIN and slot.challenge in kept)):
+        end = min(slot.end, start)
+        if slot.start >= start or not (end > now or slot.do is Do.TRAIN):
             continue
         if slot.challenge is not None and slot.challenge not in kept:
             # it is over, or not worth it any more
             continue
-        slots.append(replace(slot, end=min(slot.end, start)))
+        slots.append(replace(slot, end=end))
     return slots
 
 
