@@ -137,6 +137,10 @@ bench-train: $(READY) $(TORCH)/.ready ## training in JAX against PyTorch, and th
 	$(PY) -m bench.train --record $(PRESETS)
 	$(PY) -m bench.tables
 
+.PHONY: bench-allocation
+bench-allocation: $(READY) ## a year of planning with past prices alone, beside the best plan in hindsight (minutes)
+	$(PY) -m bench.allocation --record
+
 # nothing else needs PyTorch
 $(TORCH)/.ready: bench/torch_requirements.txt
 	rm -rf $(TORCH)

@@ -95,4 +95,4 @@ def _mining(axes: Axes, planning: Planning) -> None:
 
 def _edges(planning: Planning) -> Floats:
     """Where slots begin and end, in hours."""
-    return np.arange(planning.instance.slots + 1) * planning.instance.hours
+    return np.arange(planning.instance.slots + 1, dtype=np.float64) * planning.instance.hours
