@@ -35,6 +35,8 @@ from trainer.errors import AssayError
 
 LINEAR_SHARE = 1e-5
 MOST_TANGENTS = 81
+ROUNDING = 1e-6
+"""Of a number that is whole but for rounding."""
 BIG_SECONDS = 1e7
 """A time limit where none is wanted."""
 
@@ -208,6 +210,7 @@ class _Program:
             self.f[number, slot] = self._column(-float(job.gains[slot]), whole=True)
         ends = {slot: (self.f[number, slot], 1.0) for slot in range(first, last)}
         work: list[tuple[int, float]] = []
+        turns: list[tuple[int, int]] = []
         for slot in range(first, last):
             for each in able:
                 machine = instance.machines[each]
@@ -220,6 +223,28 @@ class _Program:
             here = [(self.x[each, activity, slot], 1.0) for each in able]
             if here:
                 self.rows.add([*here, *((ends[t][0], -1.0) for t in range(slot, last))], high=0.0)
+            turns += [(self.x[each, activity, slot], each) for each in able]
+            self._rounded(number, turns, [ends[t][0] for t in range(first, slot + 1)])
+
+    def _rounded(self, number: int, turns: Sequence[tuple[int, int]], ends: Sequence[int]) -> None:
+        """Slots are whole, and so is what they have to be: Chvatal and Gomory's cuts of the row on what is complete.
+
+        They follow from the rest, and spare the solver most of its search.
+        """
+        job, machines = self.instance.jobs[number], self.instance.machines
+        activity = Activity(Do.TRAIN, number)
+        rates = {each: machines[each].ways[activity].rate for _, each in turns}
+        if not rates:
+            return
+        need = 1 - job.done
+        if not any(activity in machines[each].doing for each in rates):
+            # whoever does it has to turn to it first
+            need += min(machines[each].lost * rate for each, rate in rates.items())
+        for unit in set(rates.values()):
+            least = np.ceil(need / unit - ROUNDING)
+            if least > 1:
+                terms = [(column, float(np.ceil(rates[each] / unit - ROUNDING))) for column, each in turns]
+                self.rows.add([*terms, *((column, -least) for column in ends)], low=0.0)
 
     # ── networks ──
 
