@@ -276,6 +276,19 @@ def test_what_is_better_by_little_replaces_nothing() -> None:
     assert ("off", 5, 6) in does(plan, "gpu0")
 
 
+def test_a_reward_that_both_plans_expect_does_not_hide_what_mining_loses(tmp_path: Path) -> None:
+    found = market(tmp_path, challenge_of())
+    old, _ = planned(planning(found, device=ONE_TRAINS))
+    # mining is a loss of some cents an hour now, which is little beside the reward
+    plan, choice = planned(planning(found, device=ONE_TRAINS, old=old, now=NOW + HOUR, kwh=0.6), old)
+    assert not choice.kept
+    assert choice.profit > 40
+    assert does(plan, "gpu1") == [("off", 1, 13)]
+    # and what is little even beside what mining brings, changes nothing
+    plan, choice = planned(planning(found, device=ONE_TRAINS, old=old, now=NOW + HOUR, income=0.101), old)
+    assert choice.kept
+
+
 def test_a_kept_plan_goes_on_behind_its_end() -> None:
     old, _ = planned(planning(hours=6))
     plan, choice = planned(planning(old=old, now=NOW + 2 * HOUR), old)

@@ -107,9 +107,9 @@ def test_a_bad_feed_leaves_the_plan_that_runs(folder: Path, bad: Any) -> None:
 
 
 def test_a_jump_replaces_a_plan_at_the_second_reading(folder: Path) -> None:
-    good()
-    assert good(after=600, income=1e-5)["feed_fresh"] is False
-    found = good(after=1_200, income=1e-5)
+    good(*CHALLENGES)
+    assert good(*CHALLENGES, after=600, income=1e-5)["feed_fresh"] is False
+    found = good(*CHALLENGES, after=1_200, income=1e-5)
     assert (found["feed_fresh"], found["kept"]) == (True, False)
     assert found["devices"][1]["slots"][-1]["do"] == "off"
 

@@ -1,4 +1,8 @@
-"""The best plan, weighed against the one that runs: a little better is not worth a change."""
+"""The best plan, weighed against the one that runs: a little better is not worth a change.
+
+It has to be better by a part (`least_gain`) of what is at stake: of what the running plan is worth but for challenges
+that both enter.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +13,7 @@ from trainer.allocation.build import Planning, activities
 from trainer.allocation.instance import OFF, Activity, Instance, Schedule
 from trainer.allocation.model import Impossible, solve
 from trainer.allocation.plan import Plan
-from trainer.allocation.value import violations, worth
+from trainer.allocation.value import finish, violations, worth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +65,18 @@ def choose(planning: Planning, old: Plan | None = None, *, seconds: float | None
     if going_on is not None:
         profit = worth(instance, going_on).profit
         # of two that are worth the same, the one that runs
-        if best <= profit + max(planning.rig.switch.least_gain * abs(profit), 1e-9):
+        stake = abs(profit - _common(planning, going_on, schedule))
+        if best <= profit + max(planning.rig.switch.least_gain * stake, 1e-9):
             return Choice(schedule=going_on, profit=profit, gap=left, kept=True, best=best, baselines=baselines)
     return Choice(schedule=schedule, profit=best, gap=left, kept=False, best=best, baselines=baselines)
+
+
+def _common(planning: Planning, one: Schedule, other: Schedule) -> float:
+    """What the first expects of challenges that both enter: beside it mining would never be worth a change."""
+    instance = planning.instance
+    shared = {instance.jobs[number].challenge for number in other.entered}
+    ends = {n: finish(instance, one, n) for n in one.entered if instance.jobs[n].challenge in shared}
+    return sum(float(instance.jobs[n].gains[end]) for n, end in ends.items() if end is not None)
 
 
 def _continued(planning: Planning, old: Plan | None, seconds: float | None, gap: float) -> Schedule | None:
