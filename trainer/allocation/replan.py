@@ -61,7 +61,7 @@ def choose(planning: Planning, old: Plan | None = None, *, seconds: float | None
     best = worth(instance, schedule).profit
     left = float("inf") if found is None else max(0.0, found.bound - best) / max(abs(best), 1e-9)
     baselines = {name: worth(instance, each).profit for name, each in by_hand.items()}
-    going_on = _continued(planning, old, seconds, gap)
+    going_on = _continued(planning, old, schedule, seconds, gap)
     if going_on is not None:
         profit = worth(instance, going_on).profit
         # of two that are worth the same, the one that runs
@@ -79,8 +79,13 @@ def _common(planning: Planning, one: Schedule, other: Schedule) -> float:
     return sum(float(instance.jobs[n].gains[end]) for n, end in ends.items() if end is not None)
 
 
-def _continued(planning: Planning, old: Plan | None, seconds: float | None, gap: float) -> Schedule | None:
-    """The running plan to its end, and the best thereafter; None where it cannot go on."""
+def _continued(
+    planning: Planning, old: Plan | None, best: Schedule, seconds: float | None, gap: float
+) -> Schedule | None:
+    """The running plan to its end, and the best thereafter; None where it cannot go on.
+
+    best: of all; it is the answer where it begins as the running plan goes on.
+    """
     instance = planning.instance
     if old is None or old.end <= instance.start:
         return None
@@ -96,6 +101,8 @@ def _continued(planning: Planning, old: Plan | None, seconds: float | None, gap:
             # what has gone since leaves its slots free
             if allowed:
                 fixed[each, slot] = allowed
+    if all(best.activities[each][slot] in allowed for (each, slot), allowed in fixed.items()):
+        return best
     try:
         found = solve(instance, fixed=fixed, seconds=seconds, gap=gap)
     except Impossible:
