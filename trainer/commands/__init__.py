@@ -2,11 +2,11 @@
 
 import typer
 
-from trainer.commands import agents, allocate, auditor, calibrate, dashboard, keys, market, poster, trainer
+from trainer.commands import agents, allocate, auditor, calibrate, dashboard, keys, market, poster, rig, trainer
 
 
 def add_all(app: typer.Typer) -> None:
     """Register every command."""
     app.add_typer(keys.app, name="key", help="Keystores: make a key, encrypt one, say its address.")
-    for module in (market, poster, trainer, auditor, agents, dashboard, calibrate, allocate):
+    for module in (market, poster, trainer, auditor, agents, dashboard, calibrate, allocate, rig):
         module.add(app)
