@@ -7,6 +7,8 @@ is wrong with the command. Nothing that needs JAX is imported before it is used.
 
 import json as json_module
 import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from functools import partial
@@ -21,6 +23,7 @@ from typer.core import TyperGroup
 
 from trainer import cifar, datasets, fetch, files, integer, networks, quantise, samples, split
 from trainer.commands import add_all
+from trainer.ending import Request, Unfinished, when_asked
 from trainer.errors import AssayError, DataError
 from trainer.networks import AnyNetwork
 from trainer.package import Package, build, check_new, load_training
@@ -285,8 +288,8 @@ def train(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Directory that holds the run after every epoch: a killed run started again goes on from there. "
-            "Several seeds have one each in it."
+            help="Directory that holds the run after every epoch: a killed run started again goes on from there, and "
+            "one that is asked to end (Ctrl-C, SIGTERM) first finishes its epoch. Several seeds have one each in it."
         ),
     ] = None,
     together: Annotated[
@@ -345,7 +348,7 @@ def train(
     best: tuple[float, AnyNetwork] | None = None
     for part in [numbers] if together else [(number,) for number in numbers]:
         title = f"seed {part[0]}" if len(part) == 1 else f"seeds {part[0]} to {part[-1]}"
-        with bar(title, chosen.recipe, seeds=len(part)) as progress:
+        with bar(title, chosen.recipe, seeds=len(part)) as progress, _endable(checkpoint, coordinator) as ending:
             results = training.train_seeds(
                 rows.x,
                 rows.y,
@@ -358,6 +361,7 @@ def train(
                 mesh=mesh,
                 fine=rows.fine,
                 shelf=teachers,
+                ending=ending,
             )
         for number, result in zip(part, results, strict=True):
             score = result.validation_accuracy
@@ -635,6 +639,24 @@ def _held(key: bytes, groups: int, holdout: int) -> frozenset[int]:
     if holdout >= groups:
         raise DataError(f"--holdout {holdout} of {groups} groups; use the number that was posted")
     return frozenset(split.holdout(key, groups, holdout))
+
+
+@contextmanager
+def _endable(checkpoint: Path | None, coordinator: str | None) -> Iterator[Request | None]:
+    """Whether training is to end, asked by a signal: after an epoch, where it can go on from there.
+
+    Not so with several hosts, of which none could know that the others end.
+    """
+    if checkpoint is None or coordinator is not None:
+        yield None
+        return
+    request = Request(partial(typer.echo, err=True))
+    try:
+        with when_asked(request.ask):
+            yield request
+    except Unfinished as error:
+        typer.echo(f"{checkpoint} holds what was trained: the same command goes on from there", err=True)
+        raise typer.Exit(request.code) from error
 
 
 def _fetch_package(

@@ -9,6 +9,8 @@ AssayError
 │   └── RpcError    an error that a node names
 └── ChainError      a refused transaction or an unexpected chain state
     └── Reverted    a transaction or a call that a contract refuses
+
+`trainer.ending.Unfinished`, of work that was asked to end, is one, too.
 """
 
 

@@ -31,6 +31,7 @@ from jax.sharding import Mesh
 from trainer import convolution_models, integer, networks
 from trainer.binary import BinaryMLP
 from trainer.convolution_models import FloatCNN
+from trainer.ending import Unfinished
 from trainer.errors import DataError
 from trainer.integer import Network
 from trainer.models import FloatMLP, calibrate, fold
@@ -95,6 +96,7 @@ def train(
     fast: bool | None = None,
     fine: Uint8 | None = None,
     shelf: Path | None = None,
+    ending: Callable[[], bool] | None = None,
 ) -> TrainResult:
     """Train an integer network.
 
@@ -112,6 +114,7 @@ def train(
     fine:       the same rows as the recipe's teacher sees them, uint8, shape (n, pixels of its image); by default x.
     shelf:      a directory that keeps teachers' answers: another recipe with the same teacher, rows and seeds takes
                 them from there instead of training the teacher again, and ends with the same bits.
+    ending:     asked before every epoch, when all before it is saved: True ends the run there with `Unfinished`.
 
     Raises `DataError` for rows, labels or a validation part that do not fit, and for a directory with another run.
     """
@@ -128,6 +131,7 @@ def train(
         fast=fast,
         fine=fine,
         shelf=shelf,
+        ending=ending,
     )
     return result
 
@@ -146,6 +150,7 @@ def train_seeds(
     fast: bool | None = None,
     fine: Uint8 | None = None,
     shelf: Path | None = None,
+    ending: Callable[[], bool] | None = None,
 ) -> tuple[TrainResult, ...]:
     """Train one network a seed, side by side in one program; `progress` is called for every epoch of every seed.
 
@@ -177,7 +182,7 @@ def train_seeds(
             taught = 0 if recipe.teacher is None else recipe.teacher.epochs
             floats = 0 if recipe.weight_bits == integer.BINARY else recipe.epochs
             store = stack.enter_context(Checkpoint(checkpoint, decides, keep=(taught, taught + floats)))
-        training = _Training(runs, store, progress, validation, shelf)
+        training = _Training(runs, store, progress, validation, shelf, ending)
         networks = _train(x, y, recipe, classes, training, mesh, fast, fine)
     seconds = time.perf_counter() - start
     return tuple(
@@ -239,6 +244,7 @@ def _train(
         tuning = _phases(quantised, tuned, [run.keys[2] for run in runs], data, runs, taught)
     before += floats
     for number in range(training.resume(tuning, before, tuned.epochs) + 1, tuned.epochs + 1):
+        training.go_on()
         losses = _epoch(tuning)
         accuracies: list[float | None] = [None] * len(runs)
         if len(runs[0].unseen) and number > tuned.epochs * 2 // 3:
@@ -409,10 +415,17 @@ class _Training:
     progress: Progress | None
     validation: float
     shelf: Path | None
+    ending: Callable[[], bool] | None
+
+    def go_on(self) -> None:
+        """Raise `Unfinished` where the run is to end before its next epoch."""
+        if self.ending is not None and self.ending():
+            raise Unfinished("the training was asked to end before its last epoch")
 
     def floats(self, name: str, phases: Sequence[Phase[Any]], before: int, epochs: int) -> None:
         """Bring phases in floats, which begin after `before` epochs, to their end."""
         for number in range(self.resume(phases, before, epochs) + 1, epochs + 1):
+            self.go_on()
             for run, loss in zip(self.runs, _epoch(phases), strict=True):
                 self.report(run, Epoch(name, number, epochs, loss, None))
             self.save(before + number, phases)

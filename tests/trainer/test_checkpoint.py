@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 
 from tests.trainer.test_cli import good, refused
+from trainer import training
 from trainer.architecture import Architecture, Block
 from trainer.encode import encode
+from trainer.ending import Unfinished
 from trainer.errors import DataError
 from trainer.presets import PRESETS, Recipe, Teacher
 from trainer.training import Epoch, TrainResult, train, train_seeds
@@ -48,9 +51,10 @@ def rows(bits: int = 4) -> tuple[np.ndarray, np.ndarray]:
     return x, (x[:, 0] > x[:, 1]).astype(np.uint8)
 
 
-def run(name: str, folder: Path | None, progress: object = None) -> TrainResult:
+def run(name: str, folder: Path | None, progress: object = None, ending: object = None) -> TrainResult:
     recipe = RECIPES[name]
-    return train(*rows(recipe.input_bits), recipe=recipe, seed=5, validation=0.2, checkpoint=folder, progress=progress)
+    more = {"checkpoint": folder, "progress": progress, "ending": ending}
+    return train(*rows(recipe.input_bits), recipe=recipe, seed=5, validation=0.2, **more)
 
 
 def end(result: TrainResult) -> str:
@@ -123,6 +127,51 @@ def test_a_run_may_stop_after_every_epoch(name: str, tmp_path: Path) -> None:
     assert end(run(name, folder)) == end(unbroken)
     # nothing is left to do
     assert end(run(name, folder, Until(1))) == end(unbroken)
+
+
+def test_a_run_that_is_asked_to_end_has_saved_all_it_did(tmp_path: Path) -> None:
+    """By the teacher, in floats, and in integers."""
+    name, folder = "taught", tmp_path / "run"
+    unbroken, done = run(name, None), 0
+    for epochs in (1, 3, 4):
+        shown: list[Epoch] = []
+        with pytest.raises(Unfinished, match="asked to end before its last epoch"):
+            run(name, folder, shown.append, lambda shown=shown, epochs=epochs: len(shown) == epochs)
+        # none is trained twice
+        assert tuple(shown) == unbroken.history[done : done + epochs]
+        done += epochs
+    assert done < len(unbroken.history)
+    assert end(run(name, folder)) == end(unbroken)
+
+
+def test_a_signal_ends_the_command_after_its_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.cli.adapt", lambda *_, **__: replace(PRESETS["mlp"], recipe=RECIPE))
+    lines = [f"{a},{b},{'up' if a > b else 'down'}" for a, b in rows()[0][:, :2].tolist()]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,way", *lines]))
+    command = ("train", "--dataset", tmp_path / "t.csv", "--out")
+    whole, done = training._epoch, list[object]()
+
+    def asked(phases: object) -> list[float]:
+        losses = whole(phases)
+        done.append(phases)
+        if len(done) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return losses
+
+    monkeypatch.setattr(training, "_epoch", asked)
+    before = signal.getsignal(signal.SIGTERM)
+    said = refused(*command, tmp_path / "1.bin", "--checkpoint", tmp_path / "run", code=143)
+    assert said.splitlines() == [
+        "SIGTERM: ends after this epoch, which is saved; once more ends at once",
+        f"{tmp_path}/run holds what was trained: the same command goes on from there",
+    ]
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["3", "5"]
+    assert not (tmp_path / "1.bin").exists()
+    good(*command, tmp_path / "1.bin", "--checkpoint", tmp_path / "run")
+    assert len(done) == RECIPE.epochs + RECIPE.quantised_epochs
+    good(*command, tmp_path / "2.bin")
+    assert (tmp_path / "1.bin").read_bytes() == (tmp_path / "2.bin").read_bytes()
 
 
 def test_seeds_side_by_side_go_on_together(tmp_path: Path) -> None:

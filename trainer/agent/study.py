@@ -158,7 +158,7 @@ def work(
     """Fetch, train, judge, and write it down; what was done before is not done again.
 
     engine: the name of the challenge's.
-    ticket: is asked for every group and after every epoch, and may raise to end it there.
+    ticket: is asked for every group and before every epoch, when all before it is saved, and may raise to end it there.
     """
     directory.mkdir(parents=True, exist_ok=True)
     _fetch(found, settings, sources, directory / "data", ticket)
@@ -180,6 +180,10 @@ def _train(terms: Terms, engine: str, wish: Wish, training: Training, directory:
     # JAX is imported once there is something to train
     from trainer.training import train
 
+    def ending() -> bool:
+        ticket.go_on()
+        return False
+
     recipe = recipe_for(terms, training, wish, engine)
     rows = len(training.y)
     order = np.random.default_rng(_seed(directory / "seed")).permutation(rows)
@@ -191,7 +195,7 @@ def _train(terms: Terms, engine: str, wish: Wish, training: Training, directory:
         recipe=recipe,
         seed=0,
         classes=terms.classes,
-        progress=lambda _: ticket.go_on(),
+        ending=ending,
         # what has no hidden layer has empty arrays, which a checkpoint cannot hold, and is trained in seconds
         checkpoint=directory / "checkpoint" if not isinstance(recipe, Recipe) or recipe.hidden else None,
     )

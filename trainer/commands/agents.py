@@ -9,6 +9,7 @@ import typer
 from trainer.agent.barriers import MOST_BYTES
 from trainer.amounts import parse_amount, parse_duration
 from trainer.commands.work import Work, on_node
+from trainer.ending import when_asked
 from trainer.errors import DataError
 from trainer.protocol import ETHER
 
@@ -76,7 +77,8 @@ def agent(
         most_bytes=most_bytes,
     )
     found = Agent(desk, plan, _teller(work), poll=poll)
-    with alone(found.lock):
+    # whatever it is at is on the disk: it may end anywhere, and its training after the epoch under way
+    with alone(found.lock), when_asked(_leave):
         try:
             found.run(once=once, until_idle=until_idle)
         finally:
@@ -101,6 +103,10 @@ def watch(
     Watcher(work.desk, _teller(work), poll=poll, keep_house=keep_house, dry=work.dry).run(
         once=once, until_idle=until_idle
     )
+
+
+def _leave(name: str) -> None:
+    raise KeyboardInterrupt
 
 
 def _teller(work: Work) -> Any:

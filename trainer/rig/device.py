@@ -222,7 +222,7 @@ class Device:
 
     def _pids(self) -> str:
         assert self._stop is not None, "something is to end"
-        return "process " + ", ".join(map(str, self._stop.target.survivors()))
+        return "process " + ", ".join(map(str, self._stop.left))
 
     def _begin(self, now: float, wanted: Job | None, why: str) -> None:
         if wanted is None:

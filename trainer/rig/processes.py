@@ -93,13 +93,15 @@ class Group(Processes):
 
     def look(self) -> None:
         """Remember the children of now: nothing else tells of one that leaves the session later, and hides its mark."""
-        self._seen = set(self.alive())
+        self.alive()
 
     def alive(self) -> list[psutil.Process]:
         """All that is left."""
         if self._closed:
             return []
-        return _alive(self._seen, lambda process: _session(process) == self.pid or _mark(process) == self._word)
+        found = _alive(self._seen, lambda process: _session(process) == self.pid or _mark(process) == self._word)
+        self._seen = set(found)
+        return found
 
     def signal(self, number: int) -> None:
         """Send a signal to all that is left: to the whole group at once, so that none is forked in between."""
@@ -125,10 +127,12 @@ class Orphans(Processes):
         """Nothing is asked yet; `rig` is the mark of the rig."""
         super().__init__()
         self._rig, self._device, self._traces = rig, device, tuple(traces)
+        self._seen: set[psutil.Process] = set()
 
     def alive(self) -> list[psutil.Process]:
         """All that is left."""
-        return _alive(set(), self._ours)
+        self._seen = set(_alive(self._seen, self._ours))
+        return list(self._seen)
 
     def _ours(self, process: psutil.Process) -> bool:
         if any(_left(process, trace) for trace in self._traces):

@@ -35,6 +35,8 @@ class Stop:
     def __init__(self, target: Target, now: float, grace: float) -> None:
         """Ask for it; `now` in seconds of a clock that never goes back, `grace` in seconds."""
         self.target, self.stage = target, Stage.ASKED
+        self.left = target.survivors()
+        """What was left at the last look."""
         self._until = now + grace
         target.signal(signal.SIGTERM)
 
@@ -46,7 +48,8 @@ class Stop:
         """Look again, and do what is due."""
         if self.stage is Stage.GONE:
             return self.stage
-        if not self.target.survivors():
+        self.left = self.target.survivors()
+        if not self.left:
             self.stage = Stage.GONE
         elif self.stage is Stage.ASKED and now < self._until:
             # what came to be since is asked, too
