@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,13 +90,12 @@ def run(
 def _sayer(work: Work) -> Any:
     def say(event: str, text: str, **values: Any) -> None:
         now = time.time()
-        try:
-            work.say(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now))} {text}")
-            if work.json:
+        # a terminal that is closed must not keep it from stopping what it started, and rich would end the process
+        with suppress(OSError, ValueError):
+            typer.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now))} {text}", err=True)
+        if work.json:
+            with suppress(OSError, ValueError):
                 typer.echo(json.dumps({"event": event, "time": round(now, 3), "text": text, **values}))
-        except OSError:
-            # a terminal that is closed must not keep it from stopping what it started
-            pass
 
     return say
 
