@@ -1,6 +1,7 @@
 """The parts of a rig that decide: slots, back-off, limits, endings, logs, sensors, state."""
 
 import json
+import os
 import random
 import signal
 from pathlib import Path
@@ -259,6 +260,20 @@ def test_a_log_keeps_the_newest_up_to_its_cap(tmp_path: Path) -> None:
     assert path.read_bytes() == b"c" * 10
     assert path.with_suffix(".log.1").read_bytes() == b"a" * 20 + b"b" * 80
     assert sum(each.stat().st_size for each in logs.folder.iterdir()) <= 200
+
+
+def test_the_oldest_of_many_logs_go(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, most_files=3)
+    for number in range(5):
+        path = logs.path("gpu0", f"train {number}")
+        path.write_text("x")
+        os.utime(path, (number, number))
+    (tmp_path / "other.txt").write_text("x")
+    logs.tidy()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"gpu0-train_{number}.log" for number in (2, 3, 4)),
+        "other.txt",
+    ]
 
 
 class Nvml:

@@ -112,6 +112,17 @@ def test_an_exit_code_is_read_again_and_again(code: int, log: Path) -> None:
     assert group.survivors() == []
 
 
+def test_a_code_that_somebody_else_has_taken_is_no_success(log: Path) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        group = started(log, "code=0")
+        eventually(lambda: group.code() is not None, "its end")
+        assert group.code() == 255
+        assert end(group) is Stage.GONE
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_what_a_crash_leaves_behind_is_found(log: Path) -> None:
     group = started(log, "fork", "leak", "code=1", names=("ready", "child", "grandchild", "leaked"))
     eventually(lambda: group.code() == 1, "its end")

@@ -113,6 +113,21 @@ def test_an_end_gives_each_its_grace_and_a_second_one_none(tmp_path: Path) -> No
     assert 50 <= here.clock.time <= 53
 
 
+def test_one_who_asks_once_after_the_plans_end_is_in_no_hurry(tmp_path: Path) -> None:
+    here = World(tmp_path, rig_of(device()), plan_of(gpu0=[learn(0, 10)]), until_end=True)
+    here.make = lambda fake: setattr(fake, "obeys", {signal.SIGKILL})
+    rest = here.clock.rest
+
+    def asked(seconds: float) -> None:
+        rest(seconds)
+        if here.clock.time == 100:
+            here.runner.ask_to_end("enough")
+
+    here.clock.rest = asked
+    here.runner.run()
+    assert 300 <= here.clock.time <= 320
+
+
 def test_what_breaks_the_loop_stops_everything_first(tmp_path: Path) -> None:
     here = World(tmp_path, rig_of(device("a"), device("b")), plan_of(a=[mine(0, 99)], b=[learn(0, 99)]))
 

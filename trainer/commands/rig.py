@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -75,6 +76,8 @@ def run(
         def asked(name: str) -> None:
             runner.ask_to_end(f"the runner ends ({name})")
 
+        # who starts it may ignore the ends of children, and then the system keeps no exit codes
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with when_asked(asked):
             say("begins", f"follows {plan} on {len(found.devices)} devices; state and logs are in {home.folder}")
             if market is not None:

@@ -21,6 +21,8 @@ from trainer.rig.jobs import Job
 
 RIG_MARK, DEVICE_MARK, JOB_MARK = "ASSAY_RIG", "ASSAY_RIG_DEVICE", "ASSAY_RIG_JOB"
 """Variables that every process of a job inherits: whose it is, on which device, and a word for this start of it."""
+UNKNOWN = 255
+"""Exit code of a command that somebody else has collected."""
 CLOCK_SECONDS = 2.0
 """By which two readings of when a process began may differ: the system's clock is corrected now and then."""
 
@@ -86,7 +88,11 @@ class Group(Processes):
         """
         if self._closed:
             return self._popen.returncode
-        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            # somebody else has collected it, and its code with it: it counts as none of success
+            return UNKNOWN
         if found is None:
             return None
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status

@@ -71,7 +71,7 @@ class Runner:
         self._began = self._clock.now()
         self._since = before.since if before else self._began
         self._ended = dict(before.ended) if before else {}
-        self._ending, self._hurried = "", False
+        self._ending, self._asked = "", 0
         self._paths: dict[str, Path] = {}
         self._troubles: dict[str, str] = {}
         self._saved: object = None
@@ -79,6 +79,7 @@ class Runner:
         self._waits = False
         self._told: set[int] = set()
         found = {device.name: device for device in before.devices} if before else {}
+        self._before = found
         specs = {spec.name: spec for spec in setting.rig.devices}
         # of a device that was taken out of the rig's file something may run still
         old = {name for name, state in found.items() if state.job is not None} | left_on(setting.home.mark)
@@ -102,8 +103,8 @@ class Runner:
         )
 
     def ask_to_end(self, why: str) -> None:
-        """End: what runs is stopped with its grace; asked again, without. For signals: it does nothing else."""
-        self._hurried = bool(self._ending)
+        """End: what runs is stopped with its grace; asked again, without. For signals: it only takes note."""
+        self._asked += 1
         self._ending = why
 
     def run(self) -> None:
@@ -144,7 +145,7 @@ class Runner:
         while left:
             for device in list(left):
                 try:
-                    if self._hurried:
+                    if self._asked > 1:
                         device.hurry(self._clock.elapsed())
                     device.turn(self._clock.elapsed(), None, why)
                 except Exception as error:
@@ -175,7 +176,10 @@ class Runner:
 
     def _state_of(self, device: Device) -> DeviceState:
         job = None
-        if device.running is not None and device.job is not None:
+        if device.running is None and device.state is not State.OFF and device.name in self._before:
+            # what an earlier runner left is still ending: the next one has to find it, too
+            job = self._before[device.name].job
+        elif device.running is not None and device.job is not None:
             trace = device.running.trace
             job = JobState(
                 what=device.job.what,
@@ -227,6 +231,7 @@ class Runner:
 
     def _launch(self, name: str, job: Job) -> Running:
         path = self.logs.path(name, job.what)
+        self.logs.tidy()
         self.logs.head(path, self._clock.now(), f"{name} begins to {job.what}: {' '.join(job.command)}")
         self._paths[name] = path
         return self._start(name, job, path)
