@@ -2,30 +2,22 @@
 
 from pathlib import Path
 
-import pytest
-
-from tests.histories import History
-from tests.recorded import history
+from tests.invented import MARKET, showcase
 from tests.rig_world import eventually
 from trainer.errors import NodeError
 from trainer.index import Index
 from trainer.rig.market import MarketWatch
 
 
-@pytest.fixture(scope="module")
-def market() -> History:
-    """A market in which challenges have ended in several ways, and some have not."""
-    return history(7, 150)
-
-
-def test_what_is_over_is_what_the_index_says(market: History, tmp_path: Path) -> None:
+def test_what_is_over_is_what_the_index_says(tmp_path: Path) -> None:
     said: list[str] = []
+    market = showcase()
     trouble = False
 
     def index() -> Index:
         if trouble:
             raise NodeError("it does not answer")
-        return Index(tmp_path / "index.sqlite", market, market.address)
+        return Index(tmp_path / "index.sqlite", market, MARKET)
 
     watch = MarketWatch(index, lambda event, text: said.append(event))
     assert watch() == {}
