@@ -136,12 +136,27 @@ def test_what_breaks_the_loop_stops_everything_first(tmp_path: Path) -> None:
             raise ZeroDivisionError
         return Reading()
 
-    here.runner.setting.probes["b"] = broken
     here.runner.devices[1]._probe = broken
+    here.make = lambda fake: setattr(fake, "obeys", {signal.SIGKILL})
     with pytest.raises(ZeroDivisionError):
         here.runner.run()
-    assert [signal.SIGTERM in fake.signals for _, fake in here.jobs] == [True, True]
+    assert [fake.signals[0] for _, fake in here.jobs] == [signal.SIGTERM] * 2
     assert not any(fake.survivors() for _, fake in here.jobs)
+
+
+def test_a_device_that_cannot_be_stopped_for_a_fault_of_ours_keeps_no_other_running(tmp_path: Path) -> None:
+    here = World(tmp_path, rig_of(device("a"), device("b")), plan_of(a=[mine(0, 99)], b=[learn(0, 99)]))
+    here.until(5)
+
+    def broken() -> list[int]:
+        raise ZeroDivisionError
+
+    here.jobs[0][1].survivors = broken
+    here.jobs[1][1].obeys = {signal.SIGKILL}
+    here.runner.ask_to_end("enough")
+    with pytest.raises(ZeroDivisionError):
+        here.runner.run()
+    assert not here.last.survivors()
 
 
 def test_a_challenge_that_its_training_has_done_gives_its_slots_away(tmp_path: Path) -> None:

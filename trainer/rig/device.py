@@ -122,9 +122,19 @@ class Device:
             self._begin(now, wanted, why)
 
     def end(self, now: float, why: str) -> None:
-        """Stop what runs, for good."""
-        if self.running is not None and self._stop is None:
-            self._halt(now, why)
+        """Stop what runs, for good; `ends` goes on with it."""
+        if self._stop is None:
+            self.why = why
+            if self.running is not None:
+                self._halt(now, why)
+
+    def ends(self, now: float) -> bool:
+        """Go on stopping, whatever sensors say; whether that is over, with nothing left or with something stuck."""
+        self.totals.spent(self.activity, now - self._last, None)
+        self._last = now
+        if self._stop is not None:
+            self._go_on_stopping(now)
+        return self.state in (State.OFF, State.STUCK)
 
     def hurry(self, now: float) -> None:
         """Without grace, if it is stopping."""

@@ -164,9 +164,10 @@ def launch(job: Job, *, rig: str, device: str, log: Path) -> Group:
                 env={**os.environ, **job.environment, **marks},
                 start_new_session=True,
             )
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(
-            f"{job.command[0]} cannot be started ({error.strerror}); check the command in the rig's file"
+            f"{job.command[0]} cannot be started ({reason}); check the command in the rig's file"
         ) from error
     return Group(popen, word)
 
@@ -193,9 +194,8 @@ def bound(cores: Sequence[int] | None) -> Iterator[None]:
 
 def left_on(rig: str) -> set[str]:
     """Names of the devices on which there are processes with the mark of a rig."""
-    return {
-        marks.get(DEVICE_MARK, "") for process in _others() if (marks := _environment(process)).get(RIG_MARK) == rig
-    }
+    marks = [_environment(process) for process in _others()]
+    return {found[DEVICE_MARK] for found in marks if found.get(RIG_MARK) == rig and found.get(DEVICE_MARK)}
 
 
 def _alive(known: set[psutil.Process], ours: Callable[[psutil.Process], bool]) -> list[psutil.Process]:

@@ -140,19 +140,19 @@ class Runner:
         why = self._ending or "the runner breaks"
         broken: list[Exception] = []
         left = list(self.devices)
-        for device in left:
-            device.end(self._clock.elapsed(), why)
         while left:
             for device in list(left):
+                now = self._clock.elapsed()
                 try:
+                    device.end(now, why)
                     if self._asked > 1:
-                        device.hurry(self._clock.elapsed())
-                    device.turn(self._clock.elapsed(), None, why)
+                        device.hurry(now)
+                    if device.ends(now):
+                        left.remove(device)
                 except Exception as error:
                     # the others are stopped all the same
                     broken.append(error)
                     left.remove(device)
-            left = [device for device in left if device.state not in (State.OFF, State.STUCK)]
             self._save()
             if left:
                 self._clock.rest(min(self.setting.poll, 1.0))
