@@ -95,6 +95,30 @@ def test_a_study_fetches_trains_judges_and_writes_it_down(tmp_path: Path) -> Non
     assert work(tmp_path / "nowhere") == done
 
 
+def test_a_study_ends_where_its_training_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an epoch, when all before it is saved; after one, before its save, that epoch would be lost."""
+    training, found = training_of(tmp_path)
+    monkeypatch.setattr(study, "_training", lambda *_: training)
+    asked: list[bool] = []
+
+    def train(*_: object, **given: object) -> None:
+        assert given["checkpoint"] == tmp_path / "study" / "checkpoint"
+        assert "progress" not in given
+        while True:
+            asked.append(given["ending"]())  # type: ignore[operator]
+
+    def go_on() -> None:
+        if len(asked) == 3:
+            raise study.Stopped
+
+    monkeypatch.setattr("trainer.training.train", train)
+    with pytest.raises(study.Stopped):
+        study.work(
+            challenge(Phase.COMMIT, terms=found), "DenseEngine", Settings(), (), Wish(), tmp_path / "study", go_on
+        )
+    assert asked == [False] * 3
+
+
 def test_half_a_model_counts_for_none(tmp_path: Path) -> None:
     found = challenge(Phase.COMMIT)
     directory = directory_for(tmp_path, found, ME)
