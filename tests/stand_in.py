@@ -7,7 +7,8 @@ It says `ready PID` once it is as its modes want it, then sleeps. No test waits 
     deaf       ignores requests to end
     fork       has a child in its group, and a grandchild
     leak       has a grandchild in a session of its own, whose parent is gone
-    hide       the same, without any of its environment, and with a parent
+    hide       has a child in a session of its own, without any of its environment
+    bare       has a grandchild without any of its environment, whose parent is gone
     code=N     ends with exit code N, once it is ready
     flood=N    writes N bytes first
 """
@@ -61,10 +62,17 @@ def main(modes: list[str]) -> None:
                 sleeper("leaked", deaf=deaf)
             os._exit(0)
         os.waitpid(child, 0)
+    words = [sys.executable, "-S", "-E", __file__, *(["deaf"] if deaf else [])]
     if "hide" in modes and os.fork() == 0:
         os.setsid()
-        words = [sys.executable, "-S", "-E", __file__, *(["deaf"] if deaf else [])]
         os.execve(sys.executable, words, ENV)
+    if "bare" in modes:
+        child = os.fork()
+        if child == 0:
+            if os.fork() == 0:
+                os.execve(sys.executable, words, ENV)
+            os._exit(0)
+        os.waitpid(child, 0)
     for mode in modes:
         name, _, value = mode.partition("=")
         if name == "flood":

@@ -16,7 +16,7 @@ from tests.rig_world import eventually, lives, pids, stand_in
 from tests.trainer.test_cli import refused, run
 from trainer.allocation import plan as plans
 from trainer.allocation.plan import DevicePlan, Do, Entry, Plan, Slot
-from trainer.rig.processes import left_on
+from trainer.rig.processes import DEVICE_MARK, RIG_MARK, left_on
 from trainer.rig.state import Home, folder_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,10 +77,10 @@ class Place:
     def log(self, device: str, what: str) -> Path:
         return self.home.logs / f"{device}-{what}.log"
 
-    def start(self) -> "subprocess.Popen[str]":
-        """A runner."""
+    def start(self, **more: str) -> "subprocess.Popen[str]":
+        """A runner, with more in its environment."""
         words = [sys.executable, "-m", "trainer", "run", "--poll", "0.05", "--json"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
         self.runners.append(
             subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
@@ -131,9 +131,10 @@ def test_a_killed_runners_jobs_are_stopped_by_the_next_which_stops_all_its_own(p
     first.communicate()
     assert all(map(lives, old))
     shown = run("run", "--status")
-    assert "Its runner was killed, and something runs on still: a, b. Next: trainer run" in shown.stdout
+    assert "Its runner is gone, and something runs on still: a, b. Next: trainer run" in shown.stdout
 
-    second = place.start()
+    # by hand in the shell of a job, which it takes for no orphan
+    second = place.start(**{RIG_MARK: home.mark, DEVICE_MARK: "a"})
     eventually(lambda: not any(map(lives, old)), "the end of what the killed one left")
     # the job that saves was asked, and had its time
     assert (place.folder / "saved").read_text() == "saved\n"
@@ -159,7 +160,9 @@ def test_a_killed_runners_jobs_are_stopped_by_the_next_which_stops_all_its_own(p
     # of both runners
     assert [one["totals"]["starts"] for one in status["devices"]] == [2, 2]
     assert all(one["why"] == "the runner ends (SIGTERM)" for one in status["devices"])
-    assert "No runner works." in run("run", "--status").stdout
+    shown = run("run", "--status")
+    assert "No runner works." in shown.stdout
+    assert "runs on still" not in shown.stdout
 
 
 def test_what_runs_on_a_device_that_was_taken_out_of_the_rig_is_stopped(place: Place) -> None:

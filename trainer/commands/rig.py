@@ -1,7 +1,6 @@
 """`trainer run`: the plan of `trainer allocate`, done on this machine."""
 
 import json
-import os
 import signal
 import time
 from contextlib import suppress
@@ -146,10 +145,11 @@ def _show(found: "RigState", home: "Home", runs: bool) -> None:
         output.print(f"{device.name}: {state}: {device.why}")
     for number in found.ended:
         output.print(f"challenge {number}: its training has ended")
-    if not runs and any(device.job for device in found.devices):
-        alive = [device.name for device in found.devices if device.job and _there(device.job.pid)]
-        if alive:
-            output.print(f"Its runner was killed, and something runs on still: {', '.join(alive)}. Next: trainer run")
+    if runs:
+        return
+    alive = [device.name for device in found.devices if _left(home, device)]
+    if alive:
+        output.print(f"Its runner is gone, and something runs on still: {', '.join(alive)}. Next: trainer run")
 
 
 _SPENT = {"mine": "mined", "train": "trained", "stop": "stopping", "off": "off"}
@@ -171,11 +171,9 @@ def _row(device: "DeviceState") -> list[str]:
     ]
 
 
-def _there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _left(home: "Home", device: "DeviceState") -> bool:
+    """Whether anything of a runner that is gone still runs on a device."""
+    from trainer.rig.processes import Orphans, Trace
+
+    traces = [Trace(device.job.pid, device.job.started)] if device.job else []
+    return bool(Orphans(home.mark, device.name, traces).survivors())
