@@ -175,6 +175,8 @@ def test_what_runs_on_a_device_that_was_taken_out_of_the_rig_is_stopped(place: P
     old = [pids(log)["ready"] for log in logs]
     first.kill()
     first.communicate()
+    # and though nobody knows what was started
+    place.home.path.unlink()
     toml(place.folder, miner, ("true",), "a")
     plan_now(place.folder, a=[Do.OFF])
     done = run("run", "--until-end", "--poll", "0.05", "--plan", str(ended(place)))

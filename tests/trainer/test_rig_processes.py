@@ -149,6 +149,8 @@ def test_a_job_is_bound_and_has_its_environment(log: Path) -> None:
     core = before[-1]
     group = started(log, "obey", environment={"CUDA_VISIBLE_DEVICES": "7"}, cores=(core,))
     assert f"7 [{core}]" in log.read_text()
+    # what a terminal sends to its processes is not for it
+    assert os.getsid(group.pid) == os.getpgid(group.pid) == group.pid
     assert psutil.Process().cpu_affinity() == before
     assert end(group) is Stage.GONE
 
