@@ -205,8 +205,8 @@ class World:
 
 
 def eventually(found: Callable[[], object], what: str) -> None:
-    """Wait until something is so; a test that waits for half a minute has failed."""
-    end = time.monotonic() + 30
+    """Wait until something is so; a test that waits for two minutes has failed."""
+    end = time.monotonic() + 120
     while not found():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.01)

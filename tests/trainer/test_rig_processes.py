@@ -139,7 +139,7 @@ def test_what_is_stopped_can_tidy_up(log: Path, tmp_path: Path) -> None:
     for pid in pids(log).values():
         os.kill(pid, signal.SIGSTOP)
     # sooner than they would be killed
-    assert end(group, grace=60) is Stage.GONE
+    assert end(group, grace=300) is Stage.GONE
     assert (tmp_path / "saved").read_text() == "saved\n"
     assert group.code() == 143
 
