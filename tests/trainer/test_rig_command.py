@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def toml(folder: Path, miner: tuple[str, ...], training: tuple[str, ...], *devices: str) -> Path:
     """A rig's file."""
-    lines = ['currency = "USD"', "[training]", f"command = {json.dumps(training)}", "grace_seconds = 30"]
+    lines = ['currency = "USD"', "[training]", f"command = {json.dumps(training)}", "grace_seconds = 300"]
     for name in devices:
         lines += ["[[device]]", f'name = "{name}"', "idle_watts = 1", "most_celsius = 80", "[[device.mining]]"]
         lines += ['algorithm = "heavy"', "hash_rate = 1", "watts = 1", f"command = {json.dumps(miner)}"]

@@ -51,7 +51,7 @@ def started(log: Path, *modes: str, names: tuple[str, ...] = ("ready",), **more:
     return group
 
 
-def end(group: Group, *, grace: float = 30.0) -> Stage:
+def end(group: Group, *, grace: float = 300.0) -> Stage:
     """Stop it, to whatever end, with grace in real seconds."""
     stop = Stop(group, time.monotonic(), grace)
     eventually(lambda: stop.step(time.monotonic()) in (Stage.GONE, Stage.STUCK), "an end")
@@ -81,7 +81,7 @@ def test_everything_that_a_job_has_started_is_ended(
     there = group.survivors()
     assert set(pids(log).values()) <= set(there)
     assert len(there) == len(names) + wait - 1
-    assert end(group, grace=0.2 if deaf else 30.0) is Stage.GONE
+    assert end(group, grace=0.2 if deaf else 300.0) is Stage.GONE
     assert not any(map(lives, there))
     # nobody was asked twice; children say so if they are deaf
     assert log.read_text().count("asked") == (len(there) if deaf else wait)
@@ -189,7 +189,7 @@ def test_orphans_are_known_by_their_mark(log: Path) -> None:
     assert left_on(RIG) == {"gpu0"}
     assert Orphans(RIG, "gpu1", []).survivors() == Orphans("other", "gpu0", []).survivors() == []
     assert left_on("other") == set()
-    stop = Stop(orphans, time.monotonic(), 30)
+    stop = Stop(orphans, time.monotonic(), 300)
     eventually(lambda: stop.step(time.monotonic()) is Stage.GONE, "their end")
     assert group.survivors() == []
     group.close()
@@ -207,6 +207,6 @@ def test_orphans_without_their_mark_are_known_by_number_and_time(log: Path) -> N
         other.wait()
         # its session is known without it
         assert orphans.survivors() == sorted({pids(log)["child"], pids(log)["grandchild"]})
-        stop = Stop(orphans, time.monotonic(), 30)
+        stop = Stop(orphans, time.monotonic(), 300)
         eventually(lambda: stop.step(time.monotonic()) is Stage.GONE, "their end")
     assert not any(map(lives, pids(log).values()))
