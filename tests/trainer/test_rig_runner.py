@@ -352,6 +352,28 @@ def test_sums_go_on_after_a_restart(tmp_path: Path) -> None:
     assert (found.since, found.started) == (since, NOW + 80)
 
 
+def test_what_an_earlier_runner_left_is_known_until_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = world(tmp_path, mine(0, 1000))
+    here.until(5)
+    left = here.last
+    left.obeys = set()
+    before = here.home.read().devices[0].job
+    monkeypatch.setattr("trainer.rig.runner.Orphans", lambda rig, name, traces: left if traces else here.last)
+    # killed, and started again, and again
+    for start in (10, 100):
+        here.clock.time = start
+        here.again()
+        here.until(start + 60)
+        assert here.events("stuck")
+        assert here.home.read().devices[0].job == before
+        assert len(here.jobs) == 1
+    # whoever its parent is has collected it
+    left.closed = True
+    here.until(200)
+    assert here.what == ["mine KAS"] * 2
+    assert here.home.read().devices[0].job.pid == here.last.trace.pid != before.pid
+
+
 def test_a_plan_that_is_replaced_in_the_middle_of_a_slot(tmp_path: Path) -> None:
     here = world(tmp_path, mine(0, 100))
     here.until(10)
