@@ -24,6 +24,7 @@ IMMUTABLES: dict[str, tuple[str, ...]] = {
     "ConvolutionValidator": (),
     "ConvolutionTrunk": (),
     "SegmentedEngine": ("ConvolutionValidator", "ConvolutionTrunk", "ConvolutionEngine", "DenseEngine"),
+    "Declarations": (),
 }
 """Of each deployed contract: what each immutable is, a contract's name for its address."""
 

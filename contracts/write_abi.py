@@ -11,7 +11,7 @@ from vyper.compiler.output import build_abi_output
 from trainer.chain import CONTRACTS, compile_contract
 
 TARGET = Path(__file__).parent / "abi"
-DEPLOYED = ("Market", "DenseEngine", "BinaryEngine", "ConvolutionEngine", "SegmentedEngine")
+DEPLOYED = ("Market", "DenseEngine", "BinaryEngine", "ConvolutionEngine", "SegmentedEngine", "Declarations")
 
 
 def generate(contract: str) -> str:

@@ -287,3 +287,8 @@ def deploy(*, min_window: int, engine: Any = None) -> Deployment:
 def deploy_market(*, min_window: int, engines: Sequence[Any]) -> Any:
     """Deploy a market that knows these engines, in the active environment."""
     return compile_contract(CONTRACTS / "Market.vy").deploy(min_window, [engine.address for engine in engines])
+
+
+def deploy_declarations() -> Any:
+    """Deploy the log of what training took, in the active environment; one serves every market of a chain."""
+    return compile_contract(CONTRACTS / "Declarations.vy").deploy()

@@ -16,6 +16,7 @@ from eth_utils.address import to_checksum_address
 FILE = Path(__file__).resolve().parent.parent / "contracts" / "fingerprints.json"
 ENGINES = ("DenseEngine", "BinaryEngine", "ConvolutionEngine", "SegmentedEngine")
 MARKET = "Market"
+DECLARATIONS = "Declarations"
 
 CodeOf = Callable[[str], bytes]
 

@@ -39,7 +39,7 @@ def deploy(
         str, typer.Option(help="Under a name each contract is deployed once: another name, another market.")
     ] = "market",
 ) -> None:
-    """Deploy a market and its engines. What was cut off goes on where it was."""
+    """Deploy a market, its engines, and the log of what training took. What was cut off goes on where it was."""
     from trainer import chain as contracts
 
     wanted = [part.strip() for part in engines.split(",")]
@@ -65,6 +65,7 @@ def deploy(
     with chain.active():
         made = {part: makers[part]() for part in wanted}
         market = contracts.deploy_market(min_window=window, engines=list(made.values()))
+        declarations = contracts.deploy_declarations()
     assert chain.outbox is not None, "it has just sent"
     records = [record for record in chain.outbox.records() if record.key.startswith(f"deploy/{name}/")]
     addresses = {part: str(engine.address) for part, engine in made.items()}
@@ -74,6 +75,7 @@ def deploy(
         "chain_id": chain.chain_id,
         "market": str(market.address),
         "first_block": min(record.block or 0 for record in records),
+        "declarations": str(declarations.address),
     }
     settings.save(save, entries, addresses)
     work.tell({**entries, **addresses, "settings": str(save)}, "trainer post PACKAGE --reward 1")

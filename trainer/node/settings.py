@@ -44,6 +44,7 @@ class Settings:
     patience:      seconds for which a node that does not answer is asked again.
     ipfs_gateway:  address of a gateway that packages are fetched through.
     ipfs_node:     address of the API of a node that packages are published with, and fetched from.
+    declarations:  address of the log of what training took; None for a market without one.
     engines:       addresses of engines by name, such as dense; in the file only, as a table.
     """
 
@@ -62,6 +63,7 @@ class Settings:
     patience: float = 10.0
     ipfs_gateway: str | None = None
     ipfs_node: str | None = None
+    declarations: str | None = None
     engines: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -180,6 +182,7 @@ _KINDS: dict[str, Callable[[Any, Path], Any]] = {
     "patience": _real,
     "ipfs_gateway": _url,
     "ipfs_node": _url,
+    "declarations": _address,
     "engines": _engines,
 }
 assert list(_KINDS) == [field.name for field in fields(Settings)], "every setting has a kind"
