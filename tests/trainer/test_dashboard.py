@@ -23,15 +23,16 @@ from waitress.server import create_server
 
 from tests.histories import History, Node
 from tests.invented import MARKET, TERMS, Invented, many, person, showcase
+from tests.payments import payment
 from tests.recorded import history
 from trainer.dashboard import charts, guard, timeline
 from trainer.dashboard.app import PAGE, create
 from trainer.dashboard.life import spans
 from trainer.dashboard.money import BURNED, HELD, flow
-from trainer.dashboard.prices import Price
 from trainer.dashboard.reading import Nobody, Reader
 from trainer.dashboard.watch import Moment, Watch
 from trainer.index import FOREVER, Event, Index
+from trainer.prices.facts import Payment
 from trainer.protocol import ETHER, Outcome, Phase
 
 CHROMIUM = "/usr/bin/chromium"
@@ -215,10 +216,8 @@ def test_every_life_of_the_market_can_be_shown(tmp_path: Path) -> None:
 
 
 def test_the_chart_and_the_flow_stay_in_their_frames() -> None:
-    def price(at: int, score: int, reward: int) -> Price:
-        return Price(
-            challenge=at, token=ETHER, reward=reward, score=score, samples=100, threshold=1, winner="", timestamp=at
-        )
+    def price(at: int, score: int, reward: int) -> Payment:
+        return payment(challenge=at, reward=reward, score=score, samples=100, threshold=1, timestamp=at)
 
     assert charts.prices([]) is None
     for paid in ([price(5, 100, 1)], [price(i, 1 + i % 100, 2**128 - i) for i in range(3000)]):

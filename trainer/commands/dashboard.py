@@ -38,6 +38,7 @@ def dashboard(
     from trainer.dashboard.reading import Nobody
     from trainer.dashboard.watch import Watch
     from trainer.index import Index
+    from trainer.prices.declarations import opened
 
     chosen = work.settings
     if chosen.node is None:
@@ -53,10 +54,12 @@ def dashboard(
     def note(text: str) -> None:
         work.say(f"note: {text}")
 
+    log = opened(chosen.declarations, rpc, rpc.code, path.parent, market, first_block)
     # that of the thread has the node; those of requests never ask it
     watch = Watch(
         lambda: Index(path, Rpc(rpc.url, patience=chosen.patience), market, first_block, note=note),
         present=rpc.pending_timestamp,
+        declared=list if log is None else log.read,
         every=seconds,
     )
     app = create(

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from trainer.dashboard import words
 from trainer.dashboard.money import BURNED, HELD, Flow
-from trainer.dashboard.prices import Price
 from trainer.dashboard.reading import Story
+from trainer.prices.facts import Payment
 
 # ── audits ──
 
@@ -191,7 +191,7 @@ class Chart:
     days: list[tuple[float, str]]
 
 
-def prices(paid: list[Price]) -> Chart | None:
+def prices(paid: list[Payment]) -> Chart | None:
     """Places of the latest payments; None where there are none."""
     paid = paid[-MOST:]
     if not paid:

@@ -6,10 +6,10 @@ from typing import Any
 from trainer.dashboard import words
 from trainer.dashboard.life import Span
 from trainer.dashboard.money import Flow
-from trainer.dashboard.prices import Price
 from trainer.dashboard.reading import Story
 from trainer.dashboard.watch import Moment, Picture
 from trainer.index import FOREVER, Challenge, Clock, Event
+from trainer.prices.facts import Payment
 
 LARGEST = 2**53
 """From here on JSON's readers round numbers."""
@@ -94,9 +94,12 @@ def event_facts(event: Event) -> dict[str, Any]:
     }
 
 
-def price(paid: Price) -> dict[str, Any]:
-    """One payment."""
-    return {**asdict(paid), "reward": str(paid.reward), "accuracy": paid.accuracy}
+def price(paid: Payment) -> dict[str, Any]:
+    """One payment; `per_exaflop` and `per_hour` are in the token's smallest unit."""
+    found = asdict(paid) | {"accuracy": paid.accuracy, "per_exaflop": paid.per_exaflop, "per_hour": paid.per_hour}
+    for name in ("reward", "seal_fee"):
+        found[name] = str(found[name])
+    return dict(plain(found))
 
 
 def state(picture: Picture | None, moment: Moment, trouble: str, progress: tuple[int, int] | None) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trainer.dashboard.prices import Price, history
 from trainer.errors import AssayError, ChainError, NodeError
 from trainer.index import Block, Challenge, Index
 from trainer.index.clock import Clock
+from trainer.prices.declarations import Declared
+from trainer.prices.facts import Payment, history
 
 log = logging.getLogger("trainer.dashboard")
 
@@ -28,7 +29,7 @@ class Picture:
 
     block: Block
     lives: list[Challenge]
-    prices: list[Price]
+    prices: list[Payment]
     books: dict[str, dict[str, int]]
 
 
@@ -57,6 +58,7 @@ class Watch:
         open_index: Callable[[], Index],
         *,
         present: Callable[[], int] = lambda: 0,
+        declared: Callable[[], list[Declared]] = list,
         every: float = EVERY,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -64,10 +66,12 @@ class Watch:
 
         open_index: called in the thread, as a cache belongs to the thread that opened it.
         present:    the chain's time in seconds, which may be later than its newest block; 0 where nobody knows.
+        declared:   what winners said their training took, called in the thread.
         every:      seconds between two readings.
         ticks:      seconds that pass.
         """
         self._open, self._present, self._every, self._ticks = open_index, present, every, ticks
+        self._declared = declared
         self._index: Index | None = None
         self._anchor: tuple[int, float] = (0, 0.0)
         self._stop = threading.Event()
@@ -117,7 +121,8 @@ class Watch:
         if before is None or before.block != block:
             lives = index.challenges()
             tokens = sorted({life.terms.token for life in lives})
-            self.picture = Picture(block, lives, history(index, lives), {token: index.books(token) for token in tokens})
+            payments = history(index, lives, self._declared())
+            self.picture = Picture(block, lives, payments, {token: index.books(token) for token in tokens})
         self.progress = None
 
     def _told(self, done: int, head: int) -> None:

@@ -1,0 +1,131 @@
+"""Weighted quantiles, and how far lies and fakes can move them.
+
+The price of a window is the weighted median of its payments: whoever has less than half of the weight moves it only
+from one honest price to another, whatever he says. How far that is, and what half of the weight costs, is computed
+here.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.prices.weight import Accounts, Weights, capped
+
+Values = npt.NDArray[np.float64]
+CLOSE = 1e-12
+"""Part of the weight that is taken for rounding."""
+MOVE = 0.1
+"""How far a price is moved whose cost is told."""
+BISECTIONS = 40
+DRAWS = 400
+"""Samples of the bootstrap."""
+FEW = 5
+"""Payments below which it says nothing."""
+INTERVAL = 0.9
+
+
+def quantile(values: Values, weights: Weights, part: float) -> float:
+    """The value below which a part of the weight lies; between two values where exactly there a new one begins.
+
+    values: shape (n,), n above 0; weights: above 0, shape (n,); part: in [0, 1].
+    """
+    low, high = around(values, weights, part * float(weights.sum()))
+    return low if low == high else low + (high - low) / 2
+
+
+def around(values: Values, weights: Weights, level: float) -> tuple[float, float]:
+    """The values on both sides of a weight, counted from the lowest value: one and the same unless it lies between two.
+
+    level: 0 to the sum of the weights.
+    """
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    slack = CLOSE * float(reached[-1])
+    last = len(order) - 1
+    low = min(int(np.searchsorted(reached, level - slack)), last)
+    high = min(int(np.searchsorted(reached, level + slack, side="right")), last)
+    return float(values[order[low]]), float(values[order[high]])
+
+
+def interval(values: Values, weights: Weights, seed: int) -> tuple[float, float] | None:
+    """Where the median lies in nine of ten samples drawn from the payments with repetition; None for a few payments.
+
+    seed: of the draws, so that the same payments always give the same interval.
+    """
+    count = len(values)
+    if count < FEW:
+        return None
+    order = np.argsort(values, kind="stable")
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=DRAWS)
+    reached = np.cumsum(drawn * weights[order], axis=1)
+    places = (reached < reached[:, -1:] / 2 * (1 - CLOSE)).sum(axis=1)
+    medians = np.sort(values[order][places])
+    edge = (1 - INTERVAL) / 2
+    return float(medians[math.floor(edge * DRAWS)]), float(medians[math.ceil((1 - edge) * DRAWS) - 1])
+
+
+def one_liar(values: Values, weights: Weights, winners: Accounts) -> tuple[float | None, float | None]:
+    """The lowest and the highest that the median could be, had the largest winner's payments any other prices.
+
+    None where nothing bounds it: one winner has half of the weight.
+    """
+    sums = np.bincount(winners, weights)
+    others = winners != int(sums.argmax())
+    half, own = float(weights.sum()) / 2, float(sums.max())
+    if own >= half * (1 - CLOSE):
+        return None, None
+    low, _ = around(values[others], weights[others], half - own)
+    _, high = around(values[others], weights[others], half)
+    return low, high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """What it takes to move a price by `MOVE` with invented payments at the price wanted.
+
+    cost:     weight that must be paid, in wei.
+    accounts: posters, and as many winners, that this takes at least because of the caps.
+    """
+
+    cost: float
+    accounts: int
+
+
+def push(
+    values: Values, lost: Weights, posters: Accounts, winners: Accounts, share: float, *, up: bool, by: float = MOVE
+) -> Push:
+    """The cheapest way to move the median up, or down, by a part of itself, with accounts that nobody knows yet.
+
+    lost: weights before the caps, which are computed anew with what is invented.
+    """
+    weights = capped(lost, posters, winners, share)
+    wanted = quantile(values, weights, 0.5) * (1 + by if up else 1 - by)
+    # so many that none of them is ever capped
+    count = math.ceil(1 / share) + 1
+
+    def moved(cost: float) -> bool:
+        many = np.arange(count)
+        found = capped(
+            np.append(lost, np.full(count, cost / count)),
+            np.append(posters, posters.max() + 1 + many),
+            np.append(winners, winners.max() + 1 + many),
+            share,
+        )
+        median = quantile(np.append(values, np.full(count, wanted)), found, 0.5)
+        return median >= wanted * (1 - CLOSE) if up else median <= wanted * (1 + CLOSE)
+
+    if np.array_equal(weights, lost):
+        # no cap binds, and what is added only loosens them
+        behind = values < wanted if up else values > wanted
+        cost = max(0.0, 2 * float(lost[behind].sum()) - float(lost.sum()))
+    else:
+        low, high = 0.0, 2 * float(lost.sum())
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if moved(middle) else (middle, high)
+        cost = high
+    whole = float(weights.sum()) + cost
+    return Push(cost=cost, accounts=max(1, math.ceil(cost / (share * whole) - CLOSE)))
