@@ -45,7 +45,7 @@ def around(values: Values, weights: Weights, level: float) -> tuple[float, float
     slack = CLOSE * float(reached[-1])
     last = len(order) - 1
     low = min(int(np.searchsorted(reached, level - slack)), last)
-    high = min(int(np.searchsorted(reached, level + slack, side="right")), last)
+    high = min(int(np.searchsorted(reached, level + slack)), last)
     return float(values[order[low]]), float(values[order[high]])
 
 
@@ -68,25 +68,24 @@ def interval(values: Values, weights: Weights, seed: int) -> tuple[float, float]
 
 
 def one_liar(values: Values, weights: Weights, winners: Accounts) -> tuple[float | None, float | None]:
-    """The lowest and the highest that the median could be, had the largest winner's payments any other prices.
+    """Between which values the median stays, whatever any one winner says of his payments, or keeps to himself.
 
     None where nothing bounds it: one winner has half of the weight.
+
+    With weight s of his moved below everything, at most s more lies below any value than did before; so the new median
+    is no lower than where the old weights reach half of their sum less s. Silence moves less than that.
     """
-    sums = np.bincount(winners, weights)
-    others = winners != int(sums.argmax())
-    half, own = float(weights.sum()) / 2, float(sums.max())
+    own, half = float(np.bincount(winners, weights).max()), float(weights.sum()) / 2
     if own >= half * (1 - CLOSE):
         return None, None
-    low, _ = around(values[others], weights[others], half - own)
-    _, high = around(values[others], weights[others], half)
-    return low, high
+    return around(values, weights, half - own)[0], around(values, weights, half + own)[1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Push:
     """What it takes to move a price by `MOVE` with invented payments at the price wanted.
 
-    cost:     weight that must be paid, in wei.
+    cost:     weight that must be paid, in wei; the next smaller cost does not do, the next larger one does.
     accounts: posters, and as many winners, that this takes at least because of the caps.
     """
 
@@ -106,14 +105,17 @@ def push(
     # so many that none of them is ever capped
     count = math.ceil(1 / share) + 1
 
-    def moved(cost: float) -> bool:
+    def after(cost: float) -> Weights:
         many = np.arange(count)
-        found = capped(
+        return capped(
             np.append(lost, np.full(count, cost / count)),
             np.append(posters, posters.max() + 1 + many),
             np.append(winners, winners.max() + 1 + many),
             share,
         )
+
+    def moved(cost: float) -> bool:
+        found = after(cost)
         median = quantile(np.append(values, np.full(count, wanted)), found, 0.5)
         return median >= wanted * (1 - CLOSE) if up else median <= wanted * (1 + CLOSE)
 
@@ -127,5 +129,5 @@ def push(
             middle = (low + high) / 2
             low, high = (low, middle) if moved(middle) else (middle, high)
         cost = high
-    whole = float(weights.sum()) + cost
+    whole = float(after(cost).sum()) if cost else 1.0
     return Push(cost=cost, accounts=max(1, math.ceil(cost / (share * whole) - CLOSE)))

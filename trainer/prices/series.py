@@ -30,8 +30,8 @@ class Point:
     interval:     of the median, nine times of ten, from samples of the payments; None for a few.
     weight:       what was certainly lost in them.
     poster_share: the largest part of the weight that one poster has after the caps; winner_share one winner.
-    liar:         the lowest and the highest that the price could be, had the largest winner's payments any other price;
-                  None where nothing bounds it.
+    liar:         between which values the price stays, whatever any one winner says of his payments; None where
+                  nothing bounds it.
     up, down:     what it costs to move the price by a tenth with invented payments.
     accounts:     posters, and as many winners, that the cheaper of the two takes at least.
     """
@@ -173,7 +173,8 @@ def point(
         poster_share=largest(weights, posters),
         winner_share=largest(weights, winners),
         liar=one_liar(values, weights, winners),
-        up=up.cost,
-        down=down.cost,
+        # what moves it is at least one payment
+        up=max(up.cost, rules.least),
+        down=max(down.cost, rules.least),
         accounts=(up if up.cost <= down.cost else down).accounts,
     )

@@ -30,7 +30,7 @@ class Reader:
             value = json.loads(path.read_text())
         except OSError as error:
             raise DataError(f"{path}: {error.strerror}; {remedy}") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise DataError(f"{path} is no JSON ({error}); {remedy}") from error
         return cls(value, str(path), remedy)
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.errors import DataError
-from trainer.prices.facts import Payment
+from trainer.prices.facts import GAS, Payment
 from trainer.protocol import ETHER
 
 Weights = npt.NDArray[np.float64]
@@ -58,6 +58,12 @@ class Rules:
         """
         fee = payment.seal_fee if payment.token == ETHER else 0
         return fee + payment.gas * self.gas_price
+
+    @property
+    def least(self) -> int:
+        """Wei that the cheapest payment there can be costs, which somebody invents: one group, and no audit."""
+        calls = ("post", "commit", "reveal", "claim", "unseal")
+        return sum(GAS[call] for call in calls) * self.gas_price
 
     def refusal(self, payment: Payment) -> str:
         """Why a payment does not count at all: `own`, `rivals` or `free`; empty if it does."""
