@@ -49,6 +49,8 @@ __all__ = ["ConvolutionRecipe", "Epoch", "Progress", "Recipe", "TrainResult", "t
 Uint8 = npt.NDArray[np.uint8]
 
 CALIBRATION_ROWS = 5000
+TEACHER = "teacher"
+"""The phase of a teacher's epochs."""
 # folded into a seed's key for the teacher's, beside the three that the key is split into
 TEACHING = 3
 
@@ -71,12 +73,18 @@ class TrainResult:
     validation_accuracy: its accuracy on the rows held back from training, in [0, 1]; None if none were.
     seconds:             wall time of this call, compilation included, and every seed that trained beside this one.
     history:             one entry an epoch, those before a resumption included.
+    all_seconds:         wall time of the whole run: of this call, and of those that it resumes until they saved last.
+    samples:             samples that went through its training, a row once an epoch, with those before a resumption.
+    taught:              the same of its teacher's training; 0 where it has none, or where a shelf had the answers.
     """
 
     network: AnyNetwork
     validation_accuracy: float | None
     seconds: float
     history: tuple[Epoch, ...]
+    all_seconds: float = 0.0
+    samples: int = 0
+    taught: int = 0
 
 
 Progress = Callable[[Epoch], None]
@@ -182,7 +190,7 @@ def train_seeds(
             taught = 0 if recipe.teacher is None else recipe.teacher.epochs
             floats = 0 if recipe.weight_bits == integer.BINARY else recipe.epochs
             store = stack.enter_context(Checkpoint(checkpoint, decides, keep=(taught, taught + floats)))
-        training = _Training(runs, store, progress, validation, shelf, ending)
+        training = _Training(runs, store, progress, validation, shelf, start, ending)
         networks = _train(x, y, recipe, classes, training, mesh, fast, fine)
     seconds = time.perf_counter() - start
     return tuple(
@@ -191,9 +199,19 @@ def train_seeds(
             validation_accuracy=run.best_accuracy if run.best else None,
             seconds=seconds,
             history=tuple(run.history),
+            all_seconds=training.before + seconds,
+            samples=_samples(run, recipe.batch, taught=False),
+            taught=0 if recipe.teacher is None else _samples(run, recipe.teacher.batch, taught=True),
         )
         for run, network in zip(runs, networks, strict=True)
     )
+
+
+def _samples(run: "_Run", batch: int, *, taught: bool) -> int:
+    """Samples of a run's epochs, the teacher's or all others; an epoch leaves out rows that fill no batch."""
+    kept = len(run.seen)
+    batch = min(batch, kept)
+    return sum((epoch.phase == TEACHER) == taught for epoch in run.history) * (kept // batch) * batch
 
 
 def _train(
@@ -297,7 +315,7 @@ def _answers(
     keys = [jax.random.fold_in(jax.random.key(run.seed), TEACHING) for run in runs]
     seen = None if teacher.views is None else table(teacher.architecture.image, teacher.views, folded=teacher.folded)
     phases = _phases(models, plan, keys, place(x, y, mesh), runs, views=seen)
-    training.floats("teacher", phases, 0, teacher.epochs)
+    training.floats(TEACHER, phases, 0, teacher.epochs)
     said = [answers(model, x) for model in _models(phases)]
     for shelf, one in zip(shelves, said, strict=False):
         shelf.put(one)
@@ -408,14 +426,20 @@ class _Run:
 
 @dataclass
 class _Training:
-    """The runs of a call, and where they are saved."""
+    """The runs of a call, which began at a moment of `time.perf_counter`, and where they are saved."""
 
     runs: Sequence[_Run]
     store: "Checkpoint | None"
     progress: Progress | None
     validation: float
     shelf: Path | None
+    began: float
     ending: Callable[[], bool] | None
+
+    @property
+    def before(self) -> float:
+        """Seconds of the calls that this one resumes, until they saved last; 0 where none was saved with them."""
+        return 0.0 if self.store is None else float(self.store.record.get("seconds", 0.0))
 
     def go_on(self) -> None:
         """Raise `Unfinished` where the run is to end before its next epoch."""
@@ -442,6 +466,7 @@ class _Training:
             record = {
                 "history": [run.history for run in self.runs],
                 "best_accuracy": [run.best_accuracy for run in self.runs],
+                "seconds": self.before + time.perf_counter() - self.began,
             }
             self.store.save(step, self._state(phases, [run.best_arrays for run in self.runs]), record)
 

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
 from flask import Flask
 from flask.testing import FlaskClient
 from waitress.server import create_server
 
 from tests.histories import History, Node
 from tests.invented import MARKET, TERMS, Invented, many, person, showcase
-from tests.payments import payment
+from tests.payments import declared, payment
 from tests.recorded import history
 from trainer.dashboard import charts, guard, timeline
 from trainer.dashboard.app import PAGE, create
@@ -32,6 +33,7 @@ from trainer.dashboard.money import BURNED, HELD, flow
 from trainer.dashboard.reading import Nobody, Reader
 from trainer.dashboard.watch import Moment, Watch
 from trainer.index import FOREVER, Event, Index
+from trainer.prices.declarations import Declared
 from trainer.prices.facts import Payment
 from trainer.protocol import ETHER, Outcome, Phase
 
@@ -54,9 +56,13 @@ def walk() -> History:
 class Site:
     """A dashboard over a source, with a clock that the test moves."""
 
-    def __init__(self, path: Path, source: Any, market: str, hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, path: Path, source: Any, market: str, hosts: tuple[str, ...] = (), declared: Sequence[Declared] = ()
+    ) -> None:
         self.path, self.ticks = path, 0.0
-        self.watch = Watch(lambda: Index(path, source, market), ticks=lambda: self.ticks)
+        self.watch = Watch(
+            lambda: Index(path, source, market), declared=lambda: list(declared), ticks=lambda: self.ticks
+        )
         self.reader = Reader(lambda: Index(path, Nobody(), market))
         self.app: Flask = create(
             self.watch, lambda: Index(path, Nobody(), market), market=market, chain_id=1, hosts=hosts
@@ -228,6 +234,51 @@ def test_the_chart_and_the_flow_stay_in_their_frames() -> None:
             assert 0 <= dot.x <= charts.WIDE
             assert 0 <= dot.y <= dot.asked <= charts.UPPER
             assert 0 <= dot.reward <= charts.LOWER
+
+
+def test_what_winners_declare_is_drawn_and_said(tmp_path: Path) -> None:
+    made = Invented()
+    names = [person("ada"), person("ben")]
+    for reward in (2, 8, 5):
+        made.life(person("poster"), names, {0: 230, 1: 226}, reward=reward * 10**18)
+    winner = str(to_checksum_address(names[0]))
+    last = made.mined[-1].number
+
+    def said(challenge: int, flops: int, device: str) -> Declared:
+        return declared(flops, 7200, challenge=challenge, trainer=winner, device=device, block=last, timestamp=made.now)
+
+    site = Site(tmp_path / "i", made, MARKET)
+    site.watch.look()
+    assert "exaFLOP" not in site.text("/market"), "nobody declared any"
+    everything = [said(1, 4 * 10**18, "<script>GPU</script>"), said(2, 2**90, "abacus")]
+    site = Site(tmp_path / "j", made, MARKET, declared=[replace(one, timestamp=0) for one in everything])
+    site.watch.look()
+    text = site.text("/market")
+    assert text.count('class="work"') == 1
+    assert "2 ether an exaFLOP" in text
+    assert '<td class="number">2 ether</td><td>&lt;script&gt;GPU&lt;/script&gt;</td>' in text
+    assert "operations a second of one device" in text
+    found = {price["challenge"]: price for price in site.json("/api/prices")["prices"]}
+    assert found[1] | {"reward": "8000000000000000000", "per_exaflop": 2e18, "per_hour": 4e18} == found[1]
+    assert found[1]["declared"]["flops"] == str(4 * 10**18)
+    assert (found[0]["declared"], found[0]["per_exaflop"], found[0]["ignored"]) == (None, None, "")
+    assert "is believed" in found[2]["ignored"]
+    assert site.watch.picture is not None
+    chart = charts.prices(site.watch.picture.prices)
+    assert chart is not None
+    # 2 ether lie between 1 and 10, in the smallest unit between two powers of ten
+    assert [label for _, label in chart.exaflops] == ["10 ether", "1 ether"]
+    assert [dot.exaflop is None for dot in chart.dots] == [True, False, True]
+
+
+@pytest.mark.parametrize("flops", [[1], [1, 2**100], [10**18], [2**100] * 3, [10**i for i in range(30)]])
+def test_prices_of_exaflops_stay_in_their_frame(flops: list[int]) -> None:
+    paid = [payment(challenge=i, declared=declared(one), timestamp=i) for i, one in enumerate(flops)]
+    chart = charts.prices(paid)
+    assert chart is not None
+    assert all(dot.exaflop is not None and 0 <= dot.exaflop <= charts.LOWER for dot in chart.dots)
+    assert 2 <= len(chart.exaflops) <= 5
+    assert all(0 <= y <= charts.LOWER for y, _ in chart.exaflops)
 
 
 def test_hundreds_of_trainers_are_drawn_as_a_few(tmp_path: Path) -> None:

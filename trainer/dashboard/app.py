@@ -72,6 +72,7 @@ def create(
         words.phase,
         words.outcome,
         words.amount,
+        words.per,
         words.short,
         words.when,
         words.iso,

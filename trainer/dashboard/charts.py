@@ -1,5 +1,6 @@
 """Pictures of audits, money and prices: places only, which templates turn into SVG."""
 
+import math
 from dataclasses import dataclass
 
 from trainer.dashboard import words
@@ -166,28 +167,35 @@ def _ribbon(x: float, y: float, height: float, to: float, at: float, tall: float
 MOST = 400
 """Payments that are drawn: the latest."""
 WIDE, UPPER, LOWER = 860.0, 190.0, 130.0
-"""Width of the chart, height of the panel of accuracies, and of that of rewards."""
+"""Width of the chart, height of the panel of accuracies, and of those of rewards and of exaFLOPs."""
+DECADES = 8
+"""Powers of ten below the highest price of an exaFLOP that are drawn; what is cheaper stands at the bottom."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One payment: accuracy and the threshold above, the reward below."""
+    """One payment: accuracy and the threshold above, the reward below, and what it paid for an exaFLOP below that.
+
+    exaflop: None where the winner declared nothing that counts.
+    """
 
     challenge: int
     x: float
     y: float
     asked: float
     reward: float
+    exaflop: float | None
     title: str
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Payments over time, of one token."""
+    """Payments over time, of one token; `exaflops`, on a scale of powers of ten, is empty where nobody declared any."""
 
     dots: list[Dot]
     accuracies: list[tuple[float, str]]
     rewards: list[tuple[float, str]]
+    exaflops: list[tuple[float, str]]
     days: list[tuple[float, str]]
 
 
@@ -208,6 +216,15 @@ def prices(paid: list[Payment]) -> Chart | None:
     def y(part: float) -> float:
         return UPPER * (1 - (part - floor) / (1 - floor))
 
+    declared = [price.per_exaflop for price in paid if price.per_exaflop]
+    high = math.ceil(math.log10(max(declared))) if declared else 0
+    low = max(min(math.floor(math.log10(min(declared))), high - 1), high - DECADES) if declared else 0
+
+    def height(price: float | None) -> float | None:
+        if not price:
+            return None
+        return LOWER * (1 - max(0.0, (math.log10(price) - low) / (high - low)))
+
     dots = [
         Dot(
             price.challenge,
@@ -215,9 +232,11 @@ def prices(paid: list[Payment]) -> Chart | None:
             y(price.accuracy),
             y(price.threshold / price.samples),
             LOWER * (1 - price.reward / most),
+            height(price.per_exaflop),
             f"challenge {price.challenge}: {words.amount(price.reward, price.token)} for "
             f"{words.percent(price.score, price.samples)} ({price.score} of {price.samples}), "
-            f"{words.when(price.timestamp)}",
+            + (f"{words.per(price.per_exaflop, price.token)} an exaFLOP, " if price.per_exaflop else "")
+            + words.when(price.timestamp),
         )
         for price in paid
     ]
@@ -230,6 +249,13 @@ def prices(paid: list[Payment]) -> Chart | None:
         dots,
         [(y(step), f"{100 * step:g} %") for step in steps],
         [(LOWER * (1 - i / 2), words.amount(most * i // 2, token)) for i in range(3)],
+        [
+            (LOWER * (high - power) / (high - low), words.per(10.0**power, token))
+            # four lines at most
+            for power in range(high, low - 1, -max(1, (high - low) // 3))
+        ]
+        if declared
+        else [],
         [(x(time), write(time)) for time in times],
     )
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from trainer.amounts import ETHER as WEI
 from trainer.amounts import ether, show_duration
 from trainer.index import FOREVER
 from trainer.protocol import ETHER, Outcome, Phase
@@ -60,6 +61,11 @@ def amount(value: int, token: str = ETHER) -> str:
         whole, point, part = ether(value).partition(".")
         return f"{int(whole):,}{point}{part} ether"
     return f"{value:,} units"
+
+
+def per(value: float, token: str = ETHER) -> str:
+    """A price of something, to four digits; of a token in its smallest unit."""
+    return f"{value / WEI:,.4g} ether" if token == ETHER else f"{value:,.4g} units"
 
 
 def short(text: str) -> str:
