@@ -114,13 +114,8 @@ def test_prices_are_those_worked_by_hand(story: Story, tmp_path: Path) -> None:
         "winner_share": 1.0,
         # one winner is all there is
         "one_liar": [None, None],
-        # as much again as is there
-        "move": {
-            "up": pytest.approx(WEIGHT, rel=1e-12),
-            "down": pytest.approx(WEIGHT, rel=1e-12),
-            # each of two holds a quarter of what there is then
-            "accounts": 2,
-        },
+        # a third as much: then the one payment weighs a quarter of four thirds, and so does what is invented
+        "move": {"up": pytest.approx(WEIGHT / 3), "down": pytest.approx(WEIGHT / 3), "accounts": 1},
     }
     assert token["series"] == [
         {

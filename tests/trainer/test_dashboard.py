@@ -32,6 +32,7 @@ from trainer.dashboard.life import spans
 from trainer.dashboard.money import BURNED, HELD, flow
 from trainer.dashboard.reading import Nobody, Reader
 from trainer.dashboard.watch import Moment, Watch
+from trainer.errors import NodeError
 from trainer.index import FOREVER, Event, Index
 from trainer.prices.declarations import Declared
 from trainer.prices.facts import Payment
@@ -269,6 +270,36 @@ def test_what_winners_declare_is_drawn_and_said(tmp_path: Path) -> None:
     # 2 ether lie between 1 and 10, in the smallest unit between two powers of ten
     assert [label for _, label in chart.exaflops] == ["10 ether", "1 ether"]
     assert [dot.exaflop is None for dot in chart.dots] == [True, False, True]
+
+
+def test_a_log_of_declarations_that_fails_takes_nothing_else_away(tmp_path: Path) -> None:
+    made = Invented()
+    made.life(person("poster"), [person("ada"), person("ben")], {0: 230, 1: 226})
+    winner = str(to_checksum_address(person("ada")))
+    one = declared(10**18, challenge=0, trainer=winner, block=made.mined[-1].number, timestamp=0)
+    answers: list[Any] = [NodeError("the node has no such log"), [one], NodeError("nor now"), [one]]
+
+    def said() -> list[Declared]:
+        answer = answers.pop(0)
+        if isinstance(answer, NodeError):
+            raise answer
+        return list(answer)
+
+    watch = Watch(lambda: Index(tmp_path / "i", made, MARKET), declared=said)
+
+    def seen() -> tuple[str, list[bool]]:
+        watch.look()
+        assert watch.picture is not None
+        return watch.trouble, [price.declared is not None for price in watch.picture.prices]
+
+    told = "The node does not answer, or not as it should. What is shown may be out of date."
+    assert seen() == (told, [False])
+    assert seen() == ("", [True]), "asked again, though no block came"
+    assert seen() == ("", [True])
+    made.wait(12)
+    assert seen() == (told, [True]), "what was known stays"
+    assert seen() == ("", [True])
+    assert answers == []
 
 
 @pytest.mark.parametrize("flops", [[1], [1, 2**100], [10**18], [2**100] * 3, [10**i for i in range(30)]])

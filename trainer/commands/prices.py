@@ -118,7 +118,7 @@ def _tell(report: dict[str, Any]) -> None:
                 "quartiles",
                 "9 of 10 times",
                 "one liar",
-                "ether to move it 10 %",
+                "ether to move it 10 %, by accounts",
                 title=_title(series, unit),
                 title_justify="left",
             )
@@ -131,7 +131,7 @@ def _tell(report: dict[str, Any]) -> None:
                     _pair((point["low"], point["high"])),
                     _pair(point["interval"]),
                     _pair(point["one_liar"]),
-                    f"{_number(min(move['up'], move['down']))} by {move['accounts']} accounts",
+                    f"{_number(min(move['up'], move['down']))} by {move['accounts']}",
                 )
             output.print(table)
     for entry in report["ignored"]:

@@ -72,6 +72,8 @@ class Watch:
         """
         self._open, self._present, self._every, self._ticks = open_index, present, every, ticks
         self._declared = declared
+        self._said: list[Declared] = []
+        self._behind = False
         self._index: Index | None = None
         self._anchor: tuple[int, float] = (0, 0.0)
         self._stop = threading.Event()
@@ -118,12 +120,20 @@ class Watch:
         before = self.picture
         if present or before is None or before.block != block:
             self._anchor = (max(block.timestamp, present), self._ticks())
-        if before is None or before.block != block:
+        failed: AssayError | None = None
+        if before is None or before.block != block or self._behind:
+            try:
+                self._said, self._behind = self._declared(), False
+            except AssayError as error:
+                # the market's own logs are worth showing without what others say beside them
+                failed, self._behind = error, True
             lives = index.challenges()
             tokens = sorted({life.terms.token for life in lives})
-            payments = history(index, lives, self._declared())
+            payments = history(index, lives, self._said)
             self.picture = Picture(block, lives, payments, {token: index.books(token) for token in tokens})
         self.progress = None
+        if failed is not None:
+            raise failed
 
     def _told(self, done: int, head: int) -> None:
         self.progress = (done, head)

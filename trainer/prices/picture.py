@@ -40,6 +40,8 @@ def draw(path: Path, report: dict[str, Any]) -> None:
         _row(axes, series)
         axes.set_title(TITLES[measure])
         axes.set_ylabel(unit)
+    if rows:
+        figure.supxlabel("medians; bars: quartiles; shaded: where the median lies nine times of ten", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     # without a date or a version in it, the same prices give the same bytes
     figure.savefig(path, dpi=110, metadata={"Software": None})

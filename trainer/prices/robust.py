@@ -18,7 +18,7 @@ CLOSE = 1e-12
 """Part of the weight that is taken for rounding."""
 MOVE = 0.1
 """How far a price is moved whose cost is told."""
-BISECTIONS = 40
+BISECTIONS = 50
 DRAWS = 400
 """Samples of the bootstrap."""
 FEW = 5
@@ -85,7 +85,7 @@ def one_liar(values: Values, weights: Weights, winners: Accounts) -> tuple[float
 class Push:
     """What it takes to move a price by `MOVE` with invented payments at the price wanted.
 
-    cost:     weight that must be paid, in wei; the next smaller cost does not do, the next larger one does.
+    cost:     weight that must be paid, in wei: whatever is less does not do, whatever is more does.
     accounts: posters, and as many winners, that this takes at least because of the caps.
     """
 
@@ -98,36 +98,24 @@ def push(
 ) -> Push:
     """The cheapest way to move the median up, or down, by a part of itself, with accounts that nobody knows yet.
 
-    lost: weights before the caps, which are computed anew with what is invented.
+    lost: weights before the caps.
     """
-    weights = capped(lost, posters, winners, share)
+    weights, whole = capped(lost, posters, winners, share), float(lost.sum())
     wanted = quantile(values, weights, 0.5) * (1 + by if up else 1 - by)
-    # so many that none of them is ever capped
-    count = math.ceil(1 / share) + 1
+    behind = values < wanted if up else values > wanted
 
-    def after(cost: float) -> Weights:
-        many = np.arange(count)
-        return capped(
-            np.append(lost, np.full(count, cost / count)),
-            np.append(posters, posters.max() + 1 + many),
-            np.append(winners, winners.max() + 1 + many),
-            share,
-        )
+    def enough(cost: float) -> bool:
+        # what is invented is part of what was lost, so it loosens the caps of all; its accounts are too many for any
+        found = capped(lost, posters, winners, share * (1 + cost / whole))
+        return cost + float(found[~behind].sum()) >= float(found[behind].sum())
 
-    def moved(cost: float) -> bool:
-        found = after(cost)
-        median = quantile(np.append(values, np.full(count, wanted)), found, 0.5)
-        return median >= wanted * (1 - CLOSE) if up else median <= wanted * (1 + CLOSE)
-
+    low, high = 0.0, whole
     if np.array_equal(weights, lost):
-        # no cap binds, and what is added only loosens them
-        behind = values < wanted if up else values > wanted
-        cost = max(0.0, 2 * float(lost[behind].sum()) - float(lost.sum()))
+        high = low = max(0.0, 2 * float(lost[behind].sum()) - whole)
+    elif enough(0.0):
+        high = low
     else:
-        low, high = 0.0, 2 * float(lost.sum())
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            low, high = (low, middle) if moved(middle) else (middle, high)
-        cost = high
-    whole = float(after(cost).sum()) if cost else 1.0
-    return Push(cost=cost, accounts=max(1, math.ceil(cost / (share * whole) - CLOSE)))
+            low, high = (low, middle) if enough(middle) else (middle, high)
+    return Push(cost=high, accounts=max(1, math.ceil(high / (share * (whole + high)) * (1 - CLOSE))))

@@ -29,7 +29,7 @@ class Point:
     price:        their weighted median; low and high are the weighted quartiles.
     interval:     of the median, nine times of ten, from samples of the payments; None for a few.
     weight:       what was certainly lost in them.
-    poster_share: the largest part of the weight that one poster has after the caps; winner_share one winner.
+    poster_share: the largest part of the weight that one poster has under the caps; winner_share one winner.
     liar:         between which values the price stays, whatever any one winner says of his payments; None where
                   nothing bounds it.
     up, down:     what it costs to move the price by a tenth with invented payments.
@@ -173,8 +173,8 @@ def point(
         poster_share=largest(weights, posters),
         winner_share=largest(weights, winners),
         liar=one_liar(values, weights, winners),
-        # what moves it is at least one payment
-        up=max(up.cost, rules.least),
-        down=max(down.cost, rules.least),
+        # every account that it takes has at least one payment
+        up=max(up.cost, up.accounts * rules.least),
+        down=max(down.cost, down.accounts * rules.least),
         accounts=(up if up.cost <= down.cost else down).accounts,
     )

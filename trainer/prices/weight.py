@@ -5,8 +5,11 @@ round. What does not come back is gas and the burned seal fee. So a payment weig
 certainly lost in it, in wei: whoever invents payments of some weight has paid that weight. Fees that rivals burned are
 left out, since a poster can lure rivals; so are gas prices above the stated one.
 
-One account's payments weigh no more than a share of the whole, so that no single poster or winner is the price.
-Accounts are free: whoever has many has many shares, and then only the cost of the weight is in his way.
+One account's payments weigh no more than a share of what all lost in a window: to be half of the price, one account has
+to lose several times what all others did (with a quarter, three times). The share is one of what was lost, not of what
+is left under the caps: else whoever has many accounts, which are free, could shrink the weight of honest ones to that
+of his own for next to nothing. With many accounts half of the price costs as much as all others lost, and if the
+others are a single account, a third of it.
 """
 
 from collections.abc import Sequence
@@ -22,9 +25,6 @@ from trainer.protocol import ETHER
 
 Weights = npt.NDArray[np.float64]
 Accounts = npt.NDArray[np.int64]
-ROUNDS = 60
-"""How often the caps of posters and of winners take turns."""
-CLOSE = 1e-9
 GWEI = 10**9
 
 
@@ -32,7 +32,7 @@ GWEI = 10**9
 class Rules:
     """What counts, and how much.
 
-    share:     of a window's weight that one poster, and one winner, may have at most; above 0, up to 1.
+    share:     of what was lost in a window, how much one poster, and one winner, may weigh; above 0, up to 1.
     rivals:    how many accounts other than poster and winner must have sealed a model.
     gas_price: wei that a gas is taken to cost at least.
 
@@ -81,47 +81,16 @@ def numbered(names: Sequence[Any]) -> Accounts:
 
 
 def capped(lost: Weights, posters: Accounts, winners: Accounts, share: float) -> Weights:
-    """Weights of which no poster and no winner has more than a share.
+    """Weights, where all payments of one poster, or of one winner, weigh no more than a share of what all lost.
 
     lost:    weights above 0, shape (n,).
     posters: whose payment each is, numbers from 0 on, shape (n,); winners the same.
-
-    With so few posters (or winners) that they cannot all keep below the share, all of them have the same. Where both
-    cannot be had at once the last of them holds: `largest` tells what came of it.
     """
-    weights = lost
-    for _ in range(ROUNDS):
-        weights = _limited(weights, posters, share)
-        again = _limited(weights, winners, share)
-        if np.array_equal(again, weights):
-            break
-        weights = again
-    return weights
+    limit = share * float(lost.sum())
+    kept = (np.minimum(1.0, limit / np.bincount(accounts, lost))[accounts] for accounts in (posters, winners))
+    return lost * np.minimum(*kept)
 
 
 def largest(weights: Weights, accounts: Accounts) -> float:
     """The largest part of the weight that one account has."""
     return float(np.bincount(accounts, weights).max() / weights.sum())
-
-
-def _limited(weights: Weights, accounts: Accounts, share: float) -> Weights:
-    """Every account's weights times what leaves it at the limit, if it is above."""
-    sums = np.bincount(accounts, weights).astype(np.float64)
-    limit = _limit(np.sort(sums)[::-1], share)
-    scale = np.where(sums > limit * (1 + CLOSE), limit / sums, 1.0)
-    return weights if (scale == 1.0).all() else weights * scale[accounts]
-
-
-def _limit(sums: Weights, share: float) -> float:
-    """The largest that any sum may keep so that none has more than a share of what is kept of all.
-
-    sums: above 0, the largest first.
-    """
-    if len(sums) * share <= 1:
-        return float(sums[-1])
-    # with the k largest at the limit: limit = share * (k * limit + the others)
-    for k in range(len(sums)):
-        limit = share * float(sums[k:].sum()) / (1 - k * share)
-        if sums[k] <= limit * (1 + CLOSE):
-            return limit
-    raise AssertionError("more than 1 / share accounts cannot all be above it")
