@@ -88,6 +88,8 @@ def test_a_winner_declares_and_mends_what_he_declared(town: Town) -> None:
 
     # a week later it is too late, and said so before anything is sent
     town.node.mine_until(int(town.node.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16) + 7 * DAY + 1)
-    assert "settled more than 7 days ago" in town.ada.refused("declare", challenge, "--from", right, "--seconds", "9")
+    assert "settled more than 7 days ago" in town.ada.refused(
+        "declare", challenge, "--from", right, "--seconds", "9000"
+    )
     assert town.ada.nonce == before + 2
     assert "An exaFLOP, in ether" in town.ben.tells("prices")

@@ -1,6 +1,8 @@
 """Prices: weights by hand, quantiles by definition, and attacks that get no further than is said of them."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -491,3 +493,13 @@ def test_a_point_says_everything_in_the_unit_of_its_token() -> None:
     assert found.liar == (2 * ETH, 5 * ETH)
     # 3.85 has three below it and three above, so one payment moves it; that costs its gas
     assert found.up == found.down == Rules(gas_price=1).least
+
+
+def test_neither_titanoboa_nor_jax_nor_a_compiler_is_needed() -> None:
+    names = ("declarations", "facts", "picture", "report", "robust", "series", "strict", "weight", "work")
+    code = (
+        f"import sys, {', '.join(f'trainer.prices.{name}' for name in names)};"
+        "print(sorted({'boa', 'vyper', 'jax'} & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
