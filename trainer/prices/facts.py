@@ -21,7 +21,7 @@ any single accelerator of 2025 states for numbers of 4 bits."""
 
 GAS = {
     "post": 590_000,
-    "commit": 145_000,
+    "commit": 155_000,
     "reveal": 190_000,
     "claim": 72_000,
     "unseal": 330_000,
