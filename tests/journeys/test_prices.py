@@ -50,7 +50,11 @@ class Story:
         return id
 
     def run(self, *words: object, **environment: str) -> Result:
-        """A command of somebody without a key."""
+        """`trainer prices`, of somebody without a key."""
+        return self.command("prices", *words, **environment)
+
+    def command(self, *words: object, **environment: str) -> Result:
+        """Any command of his."""
         known = {
             "ASSAY_NODE": self.url,
             "ASSAY_MARKET": str(self.world.market.address),
@@ -59,7 +63,7 @@ class Story:
             "ASSAY_PATIENCE": "1",
             "COLUMNS": "200",
         }
-        return CliRunner().invoke(app, ["prices", *map(str, words)], env={**known, **environment})
+        return CliRunner().invoke(app, list(map(str, words)), env={**known, **environment})
 
     def prices(self, *words: object) -> dict[str, Any]:
         """What the command says with --json."""
@@ -235,8 +239,10 @@ def test_errors_are_one_line_and_name_the_value(story: Story, tmp_path: Path) ->
         assert (done.exit_code, done.stdout) == (1, ""), done.output
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
-    done = story.run(ASSAY_DECLARATIONS=str(story.world.market.address))
-    assert "is no log of declarations of this version" in done.stderr
+    for command in ("prices", "dashboard"):
+        done = story.command(command, ASSAY_DECLARATIONS=str(story.world.market.address))
+        assert (done.exit_code, done.stdout) == (1, ""), done.output
+        assert "is no log of declarations of this version" in done.stderr
 
 
 def test_without_a_log_there_are_prices_of_accuracies(story: Story) -> None:
