@@ -6,7 +6,6 @@ is wrong with the command. Nothing that needs JAX is imported before it is used.
 """
 
 import json as json_module
-import math
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from eth_hash.auto import keccak
 from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
@@ -30,7 +28,7 @@ from trainer.errors import AssayError, DataError
 from trainer.networks import AnyNetwork
 from trainer.package import Package, build, check_new, load_training
 from trainer.presets import PRESETS, Preset, adapt, find, find_for_package
-from trainer.prices import work
+from trainer.prices.work import beside
 from trainer.samples import Samples
 
 
@@ -369,9 +367,7 @@ def train(
             )
         seconds += results[0].all_seconds
         for number, result in zip(part, results, strict=True):
-            flops += work.training_flops(result.network.multiply_adds, result.samples)
-            if result.taught:
-                flops += work.training_flops(_teacher_multiply_adds(chosen, rows.classes), result.taught)
+            flops += training.operations(result, chosen.recipe, rows.classes)
             seen += result.samples + result.taught
             score = result.validation_accuracy
             if best is None or (score or 0.0) > best[0]:
@@ -390,13 +386,7 @@ def train(
     network, model = best[1], networks.write(best[1])
     if out is not None:
         files.write_file(out, model)
-        took = work.Work(
-            flops=flops,
-            seconds=math.ceil(seconds * (1 if mesh is None else mesh.size)),
-            device=work.device_name(jax.devices()[0].device_kind),
-        )
-        sealed = keccak(networks.model_of(network))
-        work.WorkFile(model=sealed, work=took, samples=seen).save(work.beside(out))
+        training.work_of(network, flops, seen, seconds, mesh).save(beside(out))
     scores = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
     report = {
         "dataset": dataset,
@@ -410,7 +400,7 @@ def train(
         "model_bytes": len(model),
         "runs": runs,
         "flops": flops,
-        "work": None if out is None else str(work.beside(out)),
+        "work": None if out is None else str(beside(out)),
         "mean": statistics.fmean(scores) if scores else None,
         "std": statistics.pstdev(scores) if scores else None,
         "out": None if out is None else str(out),
@@ -563,12 +553,6 @@ def _training_samples(
     chosen = adapt(find(preset, dataset), hidden=widths, bits=bits)
     loaded = _load(dataset, data, label, unofficial)
     return chosen, samples.from_dataset(loaded, chosen.quantiser(loaded), teacher=chosen.recipe.teacher)
-
-
-def _teacher_multiply_adds(chosen: Preset, classes: int) -> int:
-    """Multiply-adds of one image in the preset's teacher."""
-    teacher = chosen.recipe.teacher
-    return 0 if teacher is None else teacher.architecture.blank(classes=classes).multiply_adds
 
 
 def _load(dataset: str, data: Path | None, label: str | None, unofficial: bool) -> datasets.Dataset:

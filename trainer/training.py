@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 import numpy.typing as npt
+from eth_hash.auto import keccak
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -38,13 +39,24 @@ from trainer.models import FloatMLP, calibrate, fold
 from trainer.networks import AnyNetwork
 from trainer.phase import EXACT, FAST, Answers, Data, Exportable, Model, Phase, Plan, Rows, alike, place
 from trainer.presets import ConvolutionRecipe, Recipe, Teacher
+from trainer.prices.work import Work, WorkFile, device_name, training_flops
 from trainer.teacher import Shelf, answers
 from trainer.views import Table, table
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
 
-__all__ = ["ConvolutionRecipe", "Epoch", "Progress", "Recipe", "TrainResult", "train", "train_seeds"]
+__all__ = [
+    "ConvolutionRecipe",
+    "Epoch",
+    "Progress",
+    "Recipe",
+    "TrainResult",
+    "operations",
+    "train",
+    "train_seeds",
+    "work_of",
+]
 
 Uint8 = npt.NDArray[np.uint8]
 
@@ -205,6 +217,31 @@ def train_seeds(
         )
         for run, network in zip(runs, networks, strict=True)
     )
+
+
+def operations(result: TrainResult, recipe: Recipe | ConvolutionRecipe, classes: int) -> int:
+    """Floating-point operations of a training, its teacher's included, as `training_flops` counts them.
+
+    recipe, classes: those that the result came of.
+    """
+    found = training_flops(result.network.multiply_adds, result.samples)
+    if recipe.teacher is not None:
+        teacher = recipe.teacher.architecture.blank(classes=classes)
+        found += training_flops(teacher.multiply_adds, result.taught)
+    return found
+
+
+def work_of(network: AnyNetwork, flops: int, samples: int, seconds: float, mesh: Mesh | None = None) -> WorkFile:
+    """What training took, to be written beside the network's model.
+
+    seconds: of wall time, on each device of the mesh, or on one.
+    """
+    work = Work(
+        flops=flops,
+        seconds=math.ceil(seconds * (1 if mesh is None else mesh.size)),
+        device=device_name(jax.devices()[0].device_kind),
+    )
+    return WorkFile(model=keccak(networks.model_of(network)), work=work, samples=samples)
 
 
 def _samples(run: "_Run", batch: int, *, taught: bool) -> int:

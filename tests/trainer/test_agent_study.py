@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from eth_hash.auto import keccak
 
 from tests.agent_terms import ME, challenge, linear, terms
 from trainer import networks, split
@@ -16,6 +17,7 @@ from trainer.errors import DataError
 from trainer.node.settings import Settings
 from trainer.package import Package, build, load_training
 from trainer.presets import Recipe
+from trainer.prices.work import WorkFile, beside
 from trainer.protocol import Phase, Terms
 from trainer.quantise import fit
 from trainer.roles import data
@@ -88,6 +90,9 @@ def test_a_study_fetches_trains_judges_and_writes_it_down(tmp_path: Path) -> Non
     assert done.right > 0.8 * done.rows
     assert load(directory) == done
     assert networks.write(done.network) == done.model
+    took = WorkFile.load(beside(directory / "model.bin"))
+    assert took.model == keccak(done.model)
+    assert took.work.flops == 6 * done.network.multiply_adds * took.samples
     # it may end at every group, and after every epoch
     assert stages.count(Stage.FETCH) == 36
     assert stages.count(Stage.TRAIN) > 1

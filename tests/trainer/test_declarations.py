@@ -107,6 +107,10 @@ def test_what_is_deep_is_read_once_and_the_rest_each_time(tmp_path: Path) -> Non
     for _ in range(2):
         assert flops(reader(tmp_path, node).read()) == [5, 100, 199]
     assert node.asked == [(1, 200), (200 - DEPTH + 1, 200)]
+    inode = (tmp_path / "d.json").stat().st_ino
+    reader(tmp_path, node).read()
+    assert (tmp_path / "d.json").stat().st_ino == inode, "nothing new, and nothing written"
+    del node.asked[2:]
     node.height = 300
     node.declare(250, 250)
     assert flops(reader(tmp_path, node).read()) == [5, 100, 199, 250]
@@ -146,6 +150,25 @@ def test_a_chain_that_moves_while_it_is_read_is_read_again(tmp_path: Path, moves
     node.declare(10, 1)
     assert flops(reader(tmp_path, node).read()) == [1]
     assert len(node.asked) == moves + 1
+
+
+@pytest.mark.parametrize("stale", [1, PATIENCE - 1, PATIENCE])
+def test_a_log_of_a_block_that_is_gone_is_read_again(tmp_path: Path, stale: int) -> None:
+    node = Node()
+    node.declare(3)
+    logs, left = node.every_log, [True] * stale
+
+    def old(*asked: Any) -> list[Log]:
+        found = logs(*asked)
+        return [replace(log, block_hash=bytes(32)) for log in found] if left and left.pop() else found
+
+    node.every_log = old  # type: ignore[method-assign,assignment]
+    if stale == PATIENCE:
+        with pytest.raises(NodeError, match="changed 3 times"):
+            reader(tmp_path, node).read()
+    else:
+        assert flops(reader(tmp_path, node).read()) == [5]
+    assert left == []
 
 
 def test_a_chain_that_never_stands_still_is_said(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from trainer.index import Block
 from trainer.prices import report
 from trainer.prices.declarations import Declared
 from trainer.prices.facts import GAS, Payment, counting, least_gas
-from trainer.prices.robust import FEW, around, interval, one_liar, push, quantile
+from trainer.prices.robust import FEW, Push, around, interval, one_liar, push, quantile
 from trainer.prices.series import DAY, Point, Series, band_of, point, prices, window_of
 from trainer.prices.weight import Rules, capped, numbered
 from trainer.protocol import ETHER
@@ -265,6 +265,14 @@ def test_a_move_by_hand() -> None:
     # the largest weighs 0.4 of 44 and of what is added, A; above 2.7 are that and 1, below 3 and A: 26 makes them equal
     many = push(values, array([1, 2, 40, 1]), own, own, 0.4, up=False)
     assert (many.cost, many.accounts) == (pytest.approx(26), 1)
+    # eight that weigh the same and have one price: as much again, of which one account may be half
+    same = array([1.0] * 8), array([1.0] * 8), numbered(range(8)), numbered(range(8))
+    assert push(*same, 0.25, up=True) == push(*same, 0.25, up=False) == Push(cost=8.0, accounts=2)
+    assert push(*same, 0.2, up=True).accounts == 3
+    # each account needs a payment, which takes its gas
+    tiny = [payment(challenge=i, seal_fee=0, gas=1000) for i in range(8)]
+    rules = Rules(share=0.25, gas_price=1)
+    assert point(tiny, of_reward, rules, WEEK).up == 2 * rules.least
     # of two ways the point tells the accounts of the cheaper one
     paid = [payment(challenge=i, reward=i + 1, seal_fee=fee * MILLI) for i, fee in enumerate((1, 2, 4, 1))]
     found = point(paid, of_reward, replace(FREE, share=0.5), WEEK)

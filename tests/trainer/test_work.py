@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from trainer.cli import app
 from trainer.errors import DataError
 from trainer.presets import GENERIC, PRESETS, Recipe, Teacher
 from trainer.prices.work import Work, WorkFile, beside, device_name, training_flops
-from trainer.training import Epoch, train, train_seeds
+from trainer.training import Epoch, operations, train, train_seeds, work_of
 
 ROWS, INPUTS, CLASSES = 130, 16, 3
 RECIPE = Recipe(
@@ -54,6 +55,17 @@ def test_a_teacher_counts_where_it_was_trained(tmp_path: Path) -> None:
     first, again = (train(*rows(), recipe=recipe, seed=0, shelf=tmp_path) for _ in range(2))
     assert (first.samples, first.taught) == (5 * 100, 4 * 100)
     assert (again.samples, again.taught) == (5 * 100, 0), "from the shelf"
+    # 16-8-3; two kernels of 3 x 3 on 4 x 4 pixels, and 32 numbers for each of three classes
+    pupil, teacher = 16 * 8 + 8 * 3, 2 * 9 * 16 + 2 * 16 * 3
+    assert operations(first, recipe, CLASSES) == 6 * (500 * pupil + 400 * teacher)
+    assert operations(again, recipe, CLASSES) == 6 * 500 * pupil
+
+
+def test_seconds_are_those_of_every_device() -> None:
+    network = train(*rows(), recipe=RECIPE, seed=0).network
+    mesh: Any = SimpleNamespace(size=3)
+    assert work_of(network, 7, 5, 10.1).work == Work(flops=7, seconds=11, device=device_name("cpu"))
+    assert work_of(network, 7, 5, 10.1, mesh).work.seconds == 31
 
 
 def test_seeds_together_count_each(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from trainer.networks import AnyNetwork
 from trainer.node.settings import Settings
 from trainer.package import Training, load_training
 from trainer.presets import PRESETS, ConvolutionRecipe, Recipe, adapt, find_for_package
+from trainer.prices.work import beside
 from trainer.protocol import Terms
 from trainer.roles import data
 
@@ -178,7 +179,7 @@ def _fetch(found: Challenge, settings: Settings, sources: Sequence[str], out: Pa
 
 def _train(terms: Terms, engine: str, wish: Wish, training: Training, directory: Path, ticket: Ticket) -> Judged:
     # JAX is imported once there is something to train
-    from trainer.training import train
+    from trainer.training import operations, train, work_of
 
     def ending() -> bool:
         ticket.go_on()
@@ -202,6 +203,10 @@ def _train(terms: Terms, engine: str, wish: Wish, training: Training, directory:
     network = networks.fitted(result.network)
     right = int((networks.predict_jax(network, training.x[judged]) == training.y[judged]).sum())
     done = Judged(model=networks.model_of(network), right=right, rows=held)
+    # for whoever owns the account to declare, should it win
+    flops = operations(result, recipe, terms.classes)
+    took = work_of(network, flops, result.samples + result.taught, result.all_seconds)
+    took.save(beside(directory / "model.bin"))
     save(directory, done)
     return done
 

@@ -106,7 +106,7 @@ class Declarations:
     def _read(self) -> list[Declared] | None:
         head = self.source.head()
         kept, upto = self._kept()
-        if upto is not None and (upto.number > head.number or self.source.block(upto.number) != upto):
+        if upto is not None and self.source.block(upto.number) != upto:
             kept, upto = [], None
         first = self.start if upto is None else upto.number + 1
         topics = [self.topic, bytes(12) + bytes.fromhex(self.market[2:])]
