@@ -273,6 +273,10 @@ def test_a_move_by_hand() -> None:
     tiny = [payment(challenge=i, seal_fee=0, gas=1000) for i in range(8)]
     rules = Rules(share=0.25, gas_price=1)
     assert point(tiny, of_reward, rules, WEEK).up == 2 * rules.least
+    # 4 more of 12 are cheaper than 8 more of 16, and of 12 a fifth is 2.4: two accounts, not three
+    paid = [payment(challenge=i, reward=1 + i // 6) for i in range(8)]
+    found = point(paid, of_reward, replace(FREE, share=0.2), WEEK)
+    assert (found.up, found.down, found.accounts) == (4 * MILLI, 8 * MILLI, 2)
     # of two ways the point tells the accounts of the cheaper one
     paid = [payment(challenge=i, reward=i + 1, seal_fee=fee * MILLI) for i, fee in enumerate((1, 2, 4, 1))]
     found = point(paid, of_reward, replace(FREE, share=0.5), WEEK)
