@@ -94,11 +94,11 @@ def test_a_node_that_is_away_ends_the_turn() -> None:
     with pytest.raises(NodeError, match="gone"):
         loop.attempt(1, "claim", None, raising(NodeError("gone")))
     with pytest.raises(NodeError, match="gone"):
-        loop.apart(1, raising(NodeError("gone")))
+        loop.apart(1, None, raising(NodeError("gone")))
     assert loop.told == []
     # what the node has nothing to do with is waited out
     assert not loop.attempt(1, "claim", None, raising(DataError("no space left")))
-    assert loop.apart(1, raising(DataError("no space left"))) is None
+    assert loop.apart(1, None, raising(DataError("no space left"))) is None
 
 
 def test_what_a_node_refuses_for_one_challenge_keeps_no_other_waiting() -> None:
@@ -116,13 +116,29 @@ def test_what_a_node_refuses_for_one_challenge_keeps_no_other_waiting() -> None:
 def test_what_cannot_be_looked_at_is_told_once_and_again_after_it_could(error: Exception) -> None:
     loop = Played()
     for _ in range(3):
-        assert loop.apart(1, raising(error)) is None
-    assert loop.apart(2, lambda: "found") == "found"
-    assert [event for event, _ in loop.told] == ["trouble"]
+        assert loop.apart(1, None, raising(error)) is None
+    assert loop.apart(2, None, lambda: "found") == "found"
+    assert [event for event, _ in loop.told] == ["refused"]
     assert str(error) in loop.told[0][1]
-    assert loop.apart(1, lambda: "found") == "found"
-    loop.apart(1, raising(error))
-    assert [event for event, _ in loop.told] == ["trouble", "trouble"]
+    assert loop.apart(1, None, lambda: "found") == "found"
+    loop.apart(1, None, raising(error))
+    assert [event for event, _ in loop.told] == ["refused", "refused"]
+
+
+def test_what_cannot_be_looked_at_is_loud_before_a_deadline() -> None:
+    loop = Played(now=0)
+    for now in (0, 10, 100, 110, 150, 200):
+        loop.desk.chain.now = now  # type: ignore[misc]
+        assert loop.apart(1, 1000, raising(ChainError("no such segment"))) is None
+    assert [event for event, _ in loop.told] == ["refused", "danger", "danger", "danger"]
+
+
+def test_a_look_that_worked_takes_back_nothing_else() -> None:
+    loop = Played()
+    loop.attempt(1, "settle", None, raising(Reverted("no")))
+    loop.apart(1, None, lambda: "found")
+    loop.attempt(1, "settle", None, raising(Reverted("no")))
+    assert [event for event, _ in loop.told] == ["refused"]
 
 
 class Tended:

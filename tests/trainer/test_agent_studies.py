@@ -209,3 +209,18 @@ def test_what_goes_wrong_is_kept_or_raised() -> None:
     assert soon(lambda: studies.begin(A, Played()))
     assert studies.failed == {}
     studies.stop()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_what_has_no_room_fails_alone_and_may_be_tried_again(error: Exception) -> None:
+    studies = Studies()
+
+    def full(_: Ticket) -> None:
+        raise error
+
+    assert studies.begin(A, full)
+    studies.wait(20)
+    assert not studies.busy()
+    failed = studies.failed[A]
+    # a `DataError` would be for good
+    assert (type(failed), "make room" in str(failed)) == (PackageError, True)

@@ -101,11 +101,13 @@ class Agent(Loop):
         self._price = rpc.base_fee() + rpc.tip()
         challenges = self.desk.index.challenges()
         self._forget(challenges)
+        head, now = self.desk.chain.block, self.desk.chain.now
         decisions, acted, part = [], False, False
         for challenge in challenges:
             if challenge.stored.phase == Phase.CLOSED and not self._bonded(challenge):
                 continue
-            decision = self.apart(challenge.id, partial(self._decision, challenge))
+            by = challenge.clock(now, head + 1).ends if self._bonded(challenge) else None
+            decision = self.apart(challenge.id, by, partial(self._decision, challenge))
             # of what cannot be looked at nobody knows
             part |= decision is None or decision.part
             if decision is not None:
@@ -300,7 +302,7 @@ class Agent(Loop):
 
     def _carry_out(self, number: int, decision: Decision) -> bool:
         """Do it, if it is still what there is to do."""
-        fresh = self.apart(number, lambda: self._decision(self.desk.challenge(number)))
+        fresh = self.apart(number, decision.by, lambda: self._decision(self.desk.challenge(number)))
         if fresh is None or (fresh.act, fresh.number) != (decision.act, decision.number):
             return False
         return (

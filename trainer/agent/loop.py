@@ -117,8 +117,10 @@ class Loop(ABC):
             except NodeError:
                 raise error from None
 
-    def apart(self, challenge: int, look: Callable[[], Found]) -> Found | None:
+    def apart(self, challenge: int, by: int | None, look: Callable[[], Found]) -> Found | None:
         """What a look at one challenge finds; None where that fails, which is told once and keeps no other waiting.
+
+        by: second of the chain at which it is too late to do something there; None for no such second.
 
         Raises `NodeError` where the node answers nobody.
         """
@@ -126,16 +128,10 @@ class Loop(ABC):
             found = look()
         except AssayError as error:
             self.outage(error)
-            self.once(
-                (challenge, "trouble"),
-                type(error).__name__,
-                "trouble",
-                f"{challenge}: cannot be looked at: {error} (it is tried again)",
-                challenge=challenge,
-                error=str(error),
-            )
+            self._late(challenge, "look", by, error)
             return None
-        self._told.pop((challenge, "trouble"), None)
+        if self._told.get((challenge, "refused"), "").startswith("look "):
+            del self._told[(challenge, "refused")]
         return found
 
     def attempt(self, challenge: int, what: str, by: int | None, work: Callable[[], None]) -> bool:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from trainer.amounts import show_duration
-from trainer.errors import AssayError, DataError
+from trainer.errors import AssayError, DataError, PackageError
 
 FETCHES = 4
 """Fetches that may be under way when another begins; those that are slow are not counted."""
@@ -23,7 +23,7 @@ TICK = 1.0
 LAST_EPOCH = 600.0
 """Seconds that an epoch is waited for when the agent ends."""
 LAST_REQUEST = 5.0
-"""Seconds that a fetch is waited for when the agent ends."""
+"""Seconds that fetches are waited for when the agent ends."""
 
 
 class Stopped(Exception):
@@ -185,6 +185,9 @@ class Studies:
             pass
         except AssayError as error:
             failed = error
+        except (OSError, MemoryError) as error:
+            # no room: what is at stake elsewhere does not end for it
+            failed = PackageError(f"its study failed ({error or type(error).__name__}); make room")
         except BaseException as error:  # the loop raises it, where a traceback belongs
             self._broken = error
         finally:
@@ -213,5 +216,7 @@ class Studies:
         stages = self.stages()
         for directory in stages:
             self.give_up(directory)
+        until = time.monotonic() + LAST_REQUEST
         for directory, stage in stages.items():
-            self._threads[directory].join(LAST_EPOCH if stage == Stage.TRAIN else LAST_REQUEST)
+            left = LAST_EPOCH if stage == Stage.TRAIN else max(until - time.monotonic(), 0.0)
+            self._threads[directory].join(left)

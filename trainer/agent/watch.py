@@ -88,7 +88,7 @@ class Watcher(Loop):
             if challenge.stored.phase == Phase.CLOSED:
                 continue
             part = True
-            chosen = self.apart(challenge.id, partial(self._duty, challenge)) or Duty.NOTHING
+            chosen = self.apart(challenge.id, None, partial(self._duty, challenge)) or Duty.NOTHING
             if chosen != Duty.NOTHING and self._retry.get(challenge.id, 0.0) <= time.monotonic():
                 clock = self.desk.clock(challenge)
                 done = self.attempt(challenge.id, chosen.value, clock.ends, self._work(challenge, chosen))
@@ -96,9 +96,9 @@ class Watcher(Loop):
                 if not done:
                     # what was refused once is asked about again, but not at once
                     self._retry[challenge.id] = time.monotonic() + self.poll
-                    if self.pending():
-                        # it was sent, and does not count yet
-                        break
+                    if not self.dry and self.pending():
+                        # it was sent, and does not count yet: nothing else is sent before
+                        return Turn(acted, True, True)
         return Turn(acted, False, part)
 
     def _duty(self, challenge: Challenge) -> Duty:
