@@ -70,16 +70,22 @@ def test_a_range_takes_as_many_requests_as_one_block_does(chain: History, tmp_pa
     assert many > few + len(chain.mined) // 2
 
 
-WRONG: dict[str, Callable[[Log], Log]] = {
-    "no time of some": lambda log: replace(log, timestamp=None if log.block % 2 else log.timestamp),
-    "no time but zero": lambda log: replace(log, timestamp=0),
-    "times of the future": lambda log: replace(log, timestamp=(log.timestamp or 0) + 1),
-    "times that go back": lambda log: replace(log, timestamp=10**10 - log.block),
-}
+@pytest.mark.parametrize("which", ["none of the first", "none of some", "zero", "the future", "back", "the first late"])
+def test_times_that_cannot_be_are_looked_up(chain: History, tmp_path: Path, which: str) -> None:
+    first = next(mined.number for mined in chain.mined if mined.logs)
 
+    def told(log: Log) -> Log:
+        time = log.timestamp or 0
+        times: dict[str, int | None] = {
+            "none of the first": None if log.block == first else time,
+            "none of some": None if log.block % 2 else time,
+            "zero": 0,
+            "the future": time + 1,
+            "back": 10**10 - log.block,
+            "the first late": 10**10 if log.block == first else time,
+        }
+        return replace(log, timestamp=times[which])
 
-@pytest.mark.parametrize("told", WRONG.values(), ids=WRONG.keys())
-def test_times_that_cannot_be_are_looked_up(chain: History, tmp_path: Path, told: Callable[[Log], Log]) -> None:
     assert read(tmp_path / "wrong", Telling(chain, told=told))[0] == read(tmp_path / "silent", Node(chain))[0]
 
 
