@@ -126,6 +126,17 @@ def test_few_rows_to_judge_by_are_less_certain_than_many() -> None:
     assert spread[0] == pytest.approx(math.hypot(spread[1], 0.0347), rel=0.1)
 
 
+def test_one_more_run_scatters_as_runs_do() -> None:
+    epochs = SHORT * 6
+    measured = planted(FAMILIES[0], epochs) + 0.005 * np.random.default_rng(5).standard_normal(len(epochs))
+    found = fit(epochs, measured.tolist(), rows=MANY)
+    low, high = np.quantile(found.predict([32]), (0.1, 0.9))
+    least, most = np.quantile(found.curves([32]), (0.1, 0.9))
+    # 1.28 deviations on either side, and less than half as much is unknown of the curve itself
+    assert high - low == pytest.approx(2 * 1.28 * 0.005, rel=0.35)
+    assert most - least < 0.5 * (high - low)
+
+
 def test_a_run_that_went_astray_is_forgiven() -> None:
     epochs = [4, 8, 16, 32, 64] * 2
     exact = planted(FAMILIES[0], epochs)

@@ -58,9 +58,17 @@ def test_two_runs_are_made_whatever_the_budget(seconds: float) -> None:
     assert explored(seconds) == [(2, 0), (4, 0)]
 
 
-def test_a_budget_climbs_and_then_repeats_the_longest_first() -> None:
-    # 13 and 16 s for two lengths; 22 s, 60 % of 41 at most, for the third; of the 19 left 12 for it once more, and 6
+def test_a_third_length_comes_before_repetitions_and_those_from_the_longest_on() -> None:
+    # 13 and 16 s for two lengths, and 22 s of the 24 left for the third, without which there is no curve
+    assert explored(53.0) == [(2, 0), (4, 0), (8, 0)]
+    # of the 19 s left 12 for it once more, and 6 for the second; a fourth length would have taken 34
     assert explored(70.0) == [(2, 0), (4, 0), (8, 0), (8, 1), (4, 1)]
+
+
+def test_a_fourth_length_leaves_something_to_repeat() -> None:
+    # 51 s for three lengths; 34 for the fourth is more than 60 % of 49, and less than that of 59
+    assert (16, 0) not in explored(100.0)
+    assert explored(110.0)[:4] == [(2, 0), (4, 0), (8, 0), (16, 0)]
 
 
 def test_an_ample_budget_makes_every_length_with_every_seed() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from trainer import networks
+from trainer.calibration.curves import LENGTHS
 from trainer.calibration.data import Rows
 from trainer.calibration.power import Watch
 from trainer.calibration.schedule import AnyRecipe, lengths, phases
@@ -14,7 +15,8 @@ from trainer.training import Epoch, train
 SEEDS = 4
 """Runs of one length at most."""
 CLIMB = 0.6
-"""Part of the seconds left that the first run of a length may take: the rest repeats lengths with other seeds."""
+"""Part of the seconds left that the first run of a length may take, once there are lengths enough for a curve: the rest
+repeats lengths with other seeds."""
 LEAST = 2
 """Runs that are made however small the budget: the second has no phase of a single epoch that compiles, too."""
 
@@ -144,7 +146,9 @@ def explore(
         made[cut.all_epochs] = seed + 1
 
     for number, cut in enumerate(ladder):
-        if number >= LEAST and pace.expected(cut, first=True) > CLIMB * (end - clock()):
+        # without so many lengths there is no curve at all, and nothing to repeat for
+        share = CLIMB if number >= LENGTHS else 1.0
+        if number >= LEAST and pace.expected(cut, first=True) > share * (end - clock()):
             break
         make(cut)
     climbed: Sequence[AnyRecipe] = ladder[: len(made)]
