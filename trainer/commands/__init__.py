@@ -2,11 +2,24 @@
 
 import typer
 
-from trainer.commands import agents, allocate, auditor, calibrate, dashboard, keys, market, poster, prices, rig, trainer
+from trainer.commands import (
+    agents,
+    allocate,
+    auditor,
+    calibrate,
+    dashboard,
+    keys,
+    market,
+    poster,
+    prices,
+    rig,
+    simulate,
+    trainer,
+)
 
 
 def add_all(app: typer.Typer) -> None:
     """Register every command."""
     app.add_typer(keys.app, name="key", help="Keystores: make a key, encrypt one, say its address.")
-    for module in (market, poster, trainer, auditor, agents, dashboard, prices, calibrate, allocate, rig):
+    for module in (market, poster, trainer, auditor, agents, dashboard, prices, calibrate, allocate, rig, simulate):
         module.add(app)
