@@ -19,7 +19,7 @@ BLOCK_TIME ?= 1
 STATE ?=
 
 .PHONY: help venv demo node anvil test test-node coverage lint format fuzz fuzz-deep fuzz-engine planted mutants prove data bench-gas bench-fuzz \
-	bench-gpu bench-pareto bench-train engine lock clean
+	bench-gpu bench-pareto bench-simulation bench-train engine lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -132,6 +132,10 @@ bench-pareto: $(READY) ## accuracy against gas of the Fashion-MNIST presets, the
 
 bench-gpu: $(READY) ## on an accelerator: the same predictions as NumPy, and seconds of training
 	$(PY) -m bench.gpu
+
+bench-simulation: $(READY) ## rewards that rise, bonds and windows in a simulated economy (minutes)
+	$(PY) -m bench.simulation
+	$(PY) -m bench.tables
 
 bench-train: $(READY) $(TORCH)/.ready ## training in JAX against PyTorch, and the README's table: make bench-train PRESETS=...
 	$(PY) -m bench.train --record $(PRESETS)

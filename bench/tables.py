@@ -1,4 +1,4 @@
-"""Writes the tables of README.md, contracts/README.md and fuzz/README.md from the benchmarks' JSON.
+"""Writes the tables of README.md and of the pages in contracts, fuzz and trainer/simulation from the benchmarks' JSON.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`.
 """
@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 CONTRACTS = HERE.parent / "contracts" / "README.md"
 FUZZ = HERE.parent / "fuzz" / "README.md"
+SIMULATION = HERE.parent / "trainer" / "simulation" / "README.md"
 GOLDEN = HERE.parent / "tests" / "golden"
 NOTHING = "–"
 # a byte of calldata that is not zero
@@ -418,6 +419,106 @@ def targets_table() -> str:
     return table((*head, "all epochs", "at their end", "at best"), lines)
 
 
+def speed_table() -> str:
+    """Seconds of a simulated year."""
+    row = load(HERE / "results" / "simulation.json")["speed"]
+    head = ("rigs", "challenges", "hours", "seconds, compiled in them", "seconds again", "of processors", "cores")
+    line = (
+        *(f"{row[name]:,}" for name in ("miners", "challenges", "hours")),
+        *(f"{row[name]:.1f}" for name in ("seconds_with_compilation", "seconds", "processor_seconds")),
+        str(row["cores"]),
+    )
+    return table(head, [line])
+
+
+def auction_table() -> str:
+    """What a rising reward clears at over the lowest cost, one line a distribution of costs."""
+    rows = [row for row in load(HERE / "results" / "simulation.json")["alone"] if row["waits"]]
+    counts = list(rows[0]["ratio"])
+    lines = [(row["costs"], *(f"{row['ratio'][count]:.3f}" for count in counts)) for row in rows]
+    return table(("costs", *(f"{int(count):,} trainers" for count in counts)), lines)
+
+
+def watchers_table() -> str:
+    """The price of training in the economy, by how many look at challenges."""
+    lines = [
+        (
+            f"{row['watchers']:,}",
+            f"{row['price']:.3f}",
+            f"{row['winner_cost']:.3f}",
+            f"{row['price_over_least_cost']:.2f}",
+            f"{row['hours_to_the_winning_seal']:.0f}",
+        )
+        for row in load(HERE / "results" / "simulation.json")["watchers"]
+    ]
+    head = (
+        "rigs that look",
+        "paid for 1e18 FLOPs, USD",
+        "they cost the winner",
+        "over the lowest cost",
+        "hours waited",
+    )
+    return table(head, lines)
+
+
+def rules_table() -> str:
+    """What the rules of a challenge do to posters and trainers, one line a rule."""
+    found = load(HERE / "results" / "simulation.json")["rules"]
+    names = {
+        "opening": ("opening", "opens with {:.0%} of the reward"),
+        "window": ("window", "window of {:,} hours"),
+        "bond_first": ("bond", "bond of {:.0%} of the reward"),
+        "bond_best": ("bond", "best score wins, flat, bond of {:.0%}"),
+    }
+    lines = [
+        (
+            words.format(row[key]).replace("%", " %"),
+            f"{100 * row['won']:.0f} %",
+            f"{row['price']:.3f}",
+            f"{row['winner_cost']:.3f}",
+            f"{row['hours_to_the_winning_seal']:.0f}",
+            f"{row['seals']:.2f}",
+            f"{100 * row['for_nothing']:.0f} %",
+            f"{row['paid']:,.0f}",
+            f"{row['profit']:,.0f}",
+            NOTHING if row["winning_score"] is None else f"{row['winning_score']:.2f}",
+        )
+        for table_of, (key, words) in names.items()
+        for row in found[table_of]
+    ]
+    head = (
+        *("challenges", "won", "paid for 1e18 FLOPs, USD", "they cost the winner", "hours to the winning seal"),
+        *("seals each", "work for nothing", "all paid, USD", "trainers' profit", "winning score"),
+    )
+    return table(head, lines)
+
+
+def splitting_table() -> str:
+    """What a second seal is worth, and the fee that ends it."""
+    lines = [
+        (
+            row["costs"],
+            str(row["entrants"]),
+            f"{row['cost']:.2f}",
+            f"{row['ask']:.2f}",
+            *(
+                text
+                for word in ("undeterred", "deterred")
+                for text in (
+                    f"{row[word]['gain_at_half_a_percent']:.3f}",
+                    f"{100 * row[word]['least_fee_part_of_reward']:.1f} %",
+                )
+            ),
+        )
+        for row in load(HERE / "results" / "simulation.json")["splitting"]
+    ]
+    head = (
+        *("costs", "trainers", "cost", "seals honestly at", "gain, rivals seal all the same", "least fee"),
+        *("gain, rivals stay away", "least fee then"),
+    )
+    return table(head, lines)
+
+
 Tables = dict[str, Callable[[], str]]
 PAGES: dict[Path, Tables] = {
     README: {
@@ -438,6 +539,13 @@ PAGES: dict[Path, Tables] = {
         "patches": patches_table,
         "weights": weights_table,
         "zeros": zeros_table,
+    },
+    SIMULATION: {
+        "speed": speed_table,
+        "auction": auction_table,
+        "watchers": watchers_table,
+        "rules": rules_table,
+        "splitting": splitting_table,
     },
     FUZZ: {"fuzz": fuzz_table, "mutants": mutants_table, "planted": planted_table, "coverage": coverage_table},
 }

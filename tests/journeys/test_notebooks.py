@@ -56,7 +56,7 @@ def test_a_notebook_is_stored_without_outputs_and_reads_from_a_heading_on(path: 
 def test_the_readme_lists_every_notebook() -> None:
     listed = re.findall(r"^\| `notebooks/([^`/]+\.ipynb)` \|", README, re.M)
     assert listed == [path.name for path in run.NOTEBOOKS]
-    assert len(listed) == 4
+    assert len(listed) == 5
 
 
 def test_a_cell_that_fails_stops_the_run(
