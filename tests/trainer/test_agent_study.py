@@ -103,7 +103,9 @@ def test_a_study_fetches_trains_judges_and_writes_it_down(tmp_path: Path) -> Non
 def test_a_study_ends_where_its_training_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before an epoch, when all before it is saved; after one, before its save, that epoch would be lost."""
     training, found = training_of(tmp_path)
-    monkeypatch.setattr(study, "_training", lambda *_: training)
+    monkeypatch.setattr(study, "load_training", lambda *_: training)
+    (tmp_path / "study" / "data").mkdir(parents=True)
+    ticket = Ticket(Studies()._turns, by=0, seconds=600)
     asked: list[bool] = []
 
     def train(*_: object, **given: object) -> None:
@@ -111,16 +113,13 @@ def test_a_study_ends_where_its_training_is_saved(tmp_path: Path, monkeypatch: p
         assert "progress" not in given
         while True:
             asked.append(given["ending"]())  # type: ignore[operator]
-
-    def go_on() -> None:
-        if len(asked) == 3:
-            raise study.Stopped
+            if len(asked) == 3:
+                ticket.stop()
 
     monkeypatch.setattr("trainer.training.train", train)
-    with pytest.raises(study.Stopped):
-        study.work(
-            challenge(Phase.COMMIT, terms=found), "DenseEngine", Settings(), (), Wish(), tmp_path / "study", go_on
-        )
+    life = challenge(Phase.COMMIT, terms=found)
+    with pytest.raises(Stopped):
+        study.work(life, "DenseEngine", Settings(), ("nowhere",), Wish(), tmp_path / "study", ticket)
     assert asked == [False] * 3
 
 
