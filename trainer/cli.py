@@ -367,7 +367,7 @@ def train(
             )
         seconds += results[0].all_seconds
         for number, result in zip(part, results, strict=True):
-            flops += training.operations(result, chosen.recipe, rows.classes)
+            flops += training.operations(result, chosen.recipe, inputs=rows.x.shape[1], classes=rows.classes)
             seen += result.samples + result.taught
             score = result.validation_accuracy
             if best is None or (score or 0.0) > best[0]:

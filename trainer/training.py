@@ -31,6 +31,8 @@ from jax.sharding import Mesh
 
 from trainer import convolution_models, integer, networks
 from trainer.binary import BinaryMLP
+from trainer.calibration.flops import by_phase
+from trainer.calibration.machine import processor
 from trainer.convolution_models import FloatCNN
 from trainer.ending import Unfinished
 from trainer.errors import DataError
@@ -39,7 +41,7 @@ from trainer.models import FloatMLP, calibrate, fold
 from trainer.networks import AnyNetwork
 from trainer.phase import EXACT, FAST, Answers, Data, Exportable, Model, Phase, Plan, Rows, alike, place
 from trainer.presets import ConvolutionRecipe, Recipe, Teacher
-from trainer.prices.work import Work, WorkFile, device_name, training_flops
+from trainer.prices.work import Work, WorkFile, device_name
 from trainer.teacher import Shelf, answers
 from trainer.views import Table, table
 
@@ -219,16 +221,15 @@ def train_seeds(
     )
 
 
-def operations(result: TrainResult, recipe: Recipe | ConvolutionRecipe, classes: int) -> int:
-    """Floating-point operations of a training, its teacher's included, as `training_flops` counts them.
+def operations(result: TrainResult, recipe: Recipe | ConvolutionRecipe, *, inputs: int, classes: int) -> int:
+    """Floating-point operations of a training, its teacher's included, counted as `trainer calibrate` counts them.
 
-    recipe, classes: those that the result came of.
+    recipe, inputs, classes: those that the result came of.
     """
-    found = training_flops(result.network.multiply_adds, result.samples)
-    if recipe.teacher is not None:
-        teacher = recipe.teacher.architecture.blank(classes=classes)
-        found += training_flops(teacher.multiply_adds, result.taught)
-    return found
+    each = by_phase(recipe, inputs=inputs, classes=classes)
+    taught = each.pop(TEACHER, 0) * result.taught
+    # in floats and through the rounding the products are the same
+    return taught + max(each.values(), default=0) * result.samples
 
 
 def work_of(network: AnyNetwork, flops: int, samples: int, seconds: float, mesh: Mesh | None = None) -> WorkFile:
@@ -236,10 +237,11 @@ def work_of(network: AnyNetwork, flops: int, samples: int, seconds: float, mesh:
 
     seconds: of wall time, on each device of the mesh, or on one.
     """
+    device = jax.devices()[0]
     work = Work(
         flops=flops,
         seconds=math.ceil(seconds * (1 if mesh is None else mesh.size)),
-        device=device_name(jax.devices()[0].device_kind),
+        device=device_name(processor() if device.platform == "cpu" else device.device_kind),
     )
     return WorkFile(model=keccak(networks.model_of(network)), work=work, samples=samples)
 

@@ -204,7 +204,7 @@ def _train(terms: Terms, engine: str, wish: Wish, training: Training, directory:
     right = int((networks.predict_jax(network, training.x[judged]) == training.y[judged]).sum())
     done = Judged(model=networks.model_of(network), right=right, rows=held)
     # for whoever owns the account to declare, should it win
-    flops = operations(result, recipe, terms.classes)
+    flops = operations(result, recipe, inputs=training.x.shape[1], classes=terms.classes)
     took = work_of(network, flops, result.samples + result.taught, result.all_seconds)
     took.save(beside(directory / "model.bin"))
     save(directory, done)

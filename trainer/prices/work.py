@@ -86,26 +86,6 @@ def beside(model: Path) -> Path:
     return model.with_name(model.name + SUFFIX)
 
 
-def training_flops(multiply_adds: int, samples: int) -> int:
-    """Operations of training on so many samples, of which each takes so many multiply-adds forward.
-
-    The usual count: two a multiply-add, once forward and twice that backward. What the optimiser, the norms and the
-    evaluations take is left out, which makes the count a few per cent too low.
-    """
-    return 6 * multiply_adds * samples
-
-
-def device_name(kind: str) -> str:
-    """A device's name, short enough to be declared.
-
-    kind: what JAX calls it; `cpu` is replaced by what /proc/cpuinfo calls it, where that is there.
-    """
-    name = kind
-    if kind == "cpu":
-        try:
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-        except OSError:
-            lines = []
-        found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-        name = next(found, kind) or kind
-    return name.encode()[:MAX_DEVICE].decode(errors="ignore")
+def device_name(name: str) -> str:
+    """As much of a device's name as a declaration holds."""
+    return "".join(filter(str.isprintable, name)).encode()[:MAX_DEVICE].decode(errors="ignore") or "unknown"
