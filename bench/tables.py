@@ -1,4 +1,4 @@
-"""Writes the tables of README.md and of the pages in contracts, fuzz and trainer/simulation from the benchmarks' JSON.
+"""Writes the tables of README.md and of the pages in contracts, fuzz and trainer from the benchmarks' JSON.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`.
 """
@@ -17,7 +17,9 @@ HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 CONTRACTS = HERE.parent / "contracts" / "README.md"
 FUZZ = HERE.parent / "fuzz" / "README.md"
-SIMULATION = HERE.parent / "trainer" / "simulation" / "README.md"
+SIMULATION, CALIBRATION, ALLOCATION = (
+    HERE.parent / "trainer" / part / "README.md" for part in ("simulation", "calibration", "allocation")
+)
 GOLDEN = HERE.parent / "tests" / "golden"
 NOTHING = "–"
 # a byte of calldata that is not zero
@@ -519,6 +521,56 @@ def splitting_table() -> str:
     return table(head, lines)
 
 
+def calibration_table() -> str:
+    """How often long runs came out where short ones said."""
+    lines = [
+        (
+            f"`{name}`" if "-" in name else name,
+            f"{row['predictions']:,}",
+            *(f"{100 * row[part]:.0f} %" for part in ("within_10_90", "within_25_75", "below_10", "above_90")),
+            f"{100 * row['median_error']:+.2f} points",
+            f"{100 * row['median_width_10_90']:.1f} points",
+        )
+        for name, row in load(HERE / "results" / "calibration.json")["coverage"].items()
+    ]
+    head = (
+        *("runs", "predictions", "within 10 to 90 %", "within 25 to 75 %", "below", "above"),
+        *("median of actual − predicted", "median width, 10 to 90 %"),
+    )
+    return table(head, lines)
+
+
+def allocation_table() -> str:
+    """Replayed prices: what plans that know the past are worth beside the best in hindsight."""
+    found = load(HERE / "results" / "allocation.json")
+    names = {"plan": "`trainer allocate`", "hourly": "the best of each hour"}
+    lines = [
+        (
+            names.get(name, name),
+            f"{row['profit']:,.2f}",
+            f"{found['regret_at_most'][name]:,.2f}",
+            f"{100 * found['regret_at_most_part'][name]:.0f} %",
+            *(f"{row['hours'][activity]:,}" for activity in ("mine", "train", "off")),
+            f"{row['changes']:,}",
+        )
+        for name, row in found["policies"].items()
+    ]
+    hindsight = found["hindsight"]
+    lines.append(("best in hindsight, found", f"{hindsight['profit']:,.2f}", *[NOTHING] * 6))
+    lines.append(("no plan is worth more than", f"{hindsight['bound']:,.2f}", *[NOTHING] * 6))
+    days = found["series"]["hours"] // 24
+    head = (
+        f"{days} days, two cards",
+        "profit, USD",
+        "regret, at most",
+        "of the bound",
+        "hours mined",
+        "trained",
+        "off",
+    )
+    return table((*head, "changes"), lines)
+
+
 Tables = dict[str, Callable[[], str]]
 PAGES: dict[Path, Tables] = {
     README: {
@@ -547,6 +599,8 @@ PAGES: dict[Path, Tables] = {
         "rules": rules_table,
         "splitting": splitting_table,
     },
+    CALIBRATION: {"calibration": calibration_table},
+    ALLOCATION: {"allocation": allocation_table},
     FUZZ: {"fuzz": fuzz_table, "mutants": mutants_table, "planted": planted_table, "coverage": coverage_table},
 }
 

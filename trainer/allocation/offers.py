@@ -200,7 +200,7 @@ def from_index(
             f"challenge {life.id} has the shape of {' or '.join(data)}: its data are taken to be as hard as those"
         )
         samples = terms.holdout * terms.samples
-        opening = int(getattr(terms, "opening", terms.reward))
+        opening = int(terms.opening)
         offers.append(
             Offer(
                 id=life.id,

@@ -18,7 +18,7 @@ watts = 180.0
 command = ["miner", "--device", "0", "--coin", "{coin}"]
 
 [training]
-command = ["trainer", "agent", "--config", "assay.toml"]
+command = ["sh", "train.sh", "{challenge}", "{preset}"]
 """
 
 import re
