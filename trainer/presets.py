@@ -488,7 +488,7 @@ PRESETS = {
             epochs=60,
             quantised_epochs=3,
             part=0.5,
-            expected="93.1 %, 2 of 3 seeds",
+            expected="93.1 % ± 0.1",
         ),
         Preset(
             name=GENERIC,
