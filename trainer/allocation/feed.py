@@ -107,12 +107,14 @@ def parse(value: Value) -> Feed:
         raise table["version"].wrong(f"only version {VERSION} is known; ask for that")
     electricity = tuple(_electricity(each) for each in table["electricity"].items(1))
     _ascending([start for start, _ in electricity], f"{value.where}: electricity")
+    coins = table["coins"].entries()
     return Feed(
         time=table["time"].time(),
         currency=table["currency"].text(),
         ether=table["ether"].number(most=1e15, above=0),
         electricity=electricity,
-        coins={name: _coin(each) for name, each in table["coins"].entries().items()},
+        # a miner's command is filled with the name, and whoever makes a feed is a stranger
+        coins={Value(name, f"{table['coins'].where}: name").word(): _coin(each) for name, each in coins.items()},
         tokens={
             address.lower(): each.number(0, 1e15)
             for address, each in (table["tokens"].entries().items() if "tokens" in table else ())

@@ -224,10 +224,10 @@ def _slot(value: Value) -> Slot:
         start=start,
         end=end,
         do=do,
-        coin=_text(table["coin"]),
+        coin=_word(table["coin"]),
         algorithm=_text(table["algorithm"]),
         challenge=None if table["challenge"].value is None else table["challenge"].whole(0, MOST_CHALLENGES),
-        preset=_text(table["preset"]),
+        preset=_word(table["preset"]),
         why=table["why"].text(),
     )
 
@@ -236,7 +236,7 @@ def _entry(value: Value) -> Entry:
     table = value.table(["challenge", "preset", "hours", "chance", "reward", "commit_by", "expected"])
     return Entry(
         challenge=table["challenge"].whole(0, MOST_CHALLENGES),
-        preset=_text(table["preset"]),
+        preset=_word(table["preset"]),
         hours=table["hours"].number(0),
         chance=table["chance"].number(0, 1),
         reward=table["reward"].number(0),
@@ -247,6 +247,10 @@ def _entry(value: Value) -> Entry:
 
 def _text(value: Value) -> str | None:
     return None if value.value is None else value.text()
+
+
+def _word(value: Value) -> str | None:
+    return None if value.value is None else value.word()
 
 
 def _unique(names: Sequence[object], where: str) -> None:

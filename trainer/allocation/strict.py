@@ -17,6 +17,7 @@ DEEPEST = 32
 """Lists and tables within one another, at most: JSON's parser is recursive, and vyper lifts Python's limit on that."""
 LAST_SECOND = 2**40
 """No time is later: a value in milliseconds or nanoseconds is told from one in seconds by that."""
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ class Value:
         """A text that is not empty."""
         if not isinstance(self.value, str) or not self.value.strip():
             raise self.wrong("use a text that is not empty")
+        return self.value
+
+    def word(self) -> str:
+        """A name that means nothing to a shell, and is no option: it becomes part of a command."""
+        if not isinstance(self.value, str) or not WORD.fullmatch(self.value):
+            raise self.wrong("use letters, digits and . _ + : - behind a letter or digit, at most 64 of them")
         return self.value
 
     def one_of(self, known: Iterable[str]) -> str:
