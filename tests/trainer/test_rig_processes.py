@@ -210,3 +210,15 @@ def test_orphans_without_their_mark_are_known_by_number_and_time(log: Path) -> N
         stop = Stop(orphans, time.monotonic(), 300)
         eventually(lambda: stop.step(time.monotonic()) is Stage.GONE, "their end")
     assert not any(map(lives, pids(log).values()))
+
+
+def test_a_session_of_the_same_number_after_a_restart_is_anothers(log: Path) -> None:
+    first = psutil.Process(1).create_time()
+    with log.open("wb") as out, subprocess.Popen(stand_in("fork"), stdout=out, start_new_session=True) as other:
+        eventually(lambda: len(pids(log)) == 3, "three processes")
+        began = psutil.Process(other.pid).create_time()
+        # a daemon's session has lost its leader, whose age would tell
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+        assert Orphans(RIG, "gpu0", [Trace(other.pid, began)]).survivors()
+        assert Orphans(RIG, "gpu0", [Trace(other.pid, first - 60)]).survivors() == []

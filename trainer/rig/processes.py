@@ -263,7 +263,7 @@ def _mark(process: psutil.Process) -> str | None:
 def _left(process: psutil.Process, trace: Trace) -> bool:
     """Whether a process is the command that a trace tells of, or in its session."""
     began = _began(process)
-    if began is None:
+    if began is None or _restarted(trace):
         return False
     if process.pid == trace.pid:
         return abs(began - trace.started) <= CLOCK_SECONDS
@@ -275,6 +275,15 @@ def _left(process: psutil.Process, trace: Trace) -> bool:
     except psutil.Error:
         return True
     return leader is None or abs(leader - trace.started) <= CLOCK_SECONDS
+
+
+def _restarted(trace: Trace) -> bool:
+    """Whether the machine, or the container, was started since: numbers are given anew then, often the same ones."""
+    try:
+        first = _began(psutil.Process(1))
+    except psutil.Error:
+        return False
+    return first is not None and first > trace.started + CLOCK_SECONDS
 
 
 def _began(process: psutil.Process) -> float | None:
