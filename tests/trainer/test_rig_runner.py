@@ -159,6 +159,25 @@ def test_a_device_that_cannot_be_stopped_for_a_fault_of_ours_keeps_no_other_runn
     assert not here.last.survivors()
 
 
+def test_a_fault_that_passes_leaves_nothing_running(tmp_path: Path) -> None:
+    here = world(tmp_path, mine(0, 99))
+    here.until(5)
+    miner, faults = here.last, iter([OSError(24, "too many open files")] * 3)
+    honest = miner.survivors
+
+    def look() -> list[int]:
+        for fault in faults:
+            raise fault
+        return honest()
+
+    miner.survivors = look
+    here.runner.ask_to_end("enough")
+    with pytest.raises(OSError, match="too many open files"):
+        here.runner.run()
+    assert miner.signals[0] == signal.SIGTERM
+    assert miner.closed
+
+
 def test_a_challenge_that_its_training_has_done_gives_its_slots_away(tmp_path: Path) -> None:
     here = world(tmp_path, learn(0, 100), mine(100, 200), learn(200, 300), mine(310, 400))
     here.until(10)
@@ -498,3 +517,11 @@ def test_slots_of_unknown_devices_are_refused_in_a_new_plan_too(tmp_path: Path) 
     here.write(replace(plan_of(gpu0=[mine(0, 50)], gpu9=[off(0, 1)])))
     here.until(7)
     assert "no device 'gpu9'; the rig has gpu0" in here.events("plan")[0]
+
+
+def test_what_is_done_under_a_plan_of_a_clock_that_is_ahead_is_done(tmp_path: Path) -> None:
+    here = World(tmp_path, rig_of(device("gpu0")), plan_of(made=10**6, gpu0=[learn(0, 100), mine(100, 200)]))
+    here.until(10)
+    here.last.exit = 0
+    here.until(20)
+    assert here.what == ["train for challenge 3", "mine KAS"]

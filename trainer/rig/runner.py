@@ -1,6 +1,7 @@
 """The loop over all devices: what the plan wants of each, what became of it, and in the end everything as it was."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from trainer.rig.totals import Totals
 
 SAVE_SECONDS = 10.0
 """Between two writings of a state in which nothing happened."""
+MOST_FAULTS = 20
+"""Errors of ours while a device is stopped, after which it is left as it is."""
 ORPHAN_GRACE = 60.0
 """Seconds for what an earlier runner left, where it could not write down how many it should have."""
 
@@ -129,7 +132,8 @@ class Runner:
         for device in self.devices:
             wanted, why = self._wanted(device.name, now, ended)
             device.turn(self._clock.elapsed(), wanted, why)
-            self._ended |= dict.fromkeys(device.done, now)
+            # a plan of a clock that is ahead was not made later: what is done under it is done
+            self._ended |= dict.fromkeys(device.done, max(now, self.file.plan.made))
             device.done.clear()
         self._look_ahead(now, ended)
         self._trim()
@@ -139,6 +143,7 @@ class Runner:
         """Stop whatever runs, and return once it is gone, or is known to be stuck."""
         why = self._ending or "the runner breaks"
         broken: list[Exception] = []
+        faults: Counter[str] = Counter()
         left = list(self.devices)
         while left:
             for device in list(left):
@@ -150,9 +155,11 @@ class Runner:
                     if device.ends(now):
                         left.remove(device)
                 except Exception as error:
-                    # the others are stopped all the same
+                    # the others are stopped all the same, and this one as soon as what it lacks is there again
                     broken.append(error)
-                    left.remove(device)
+                    faults[device.name] += 1
+                    if faults[device.name] == MOST_FAULTS:
+                        left.remove(device)
             self._save()
             if left:
                 self._clock.rest(min(self.setting.poll, 1.0))
