@@ -73,8 +73,13 @@ def test_it_waits_for_a_reward_that_rises_to_what_it_wants() -> None:
 
 def test_where_the_best_wins_it_seals_late() -> None:
     best = challenge(Phase.COMMIT, terms=terms(**RISING))
-    assert decide(at(best, ENDS - 361, odds=GOOD, risen=GOOD)).code == "rises"
-    assert act(best, ENDS - 360, odds=GOOD, risen=GOOD) == Act.COMMIT
+    rich = replace(GOOD, profit=ETH)
+    assert decide(at(best, ENDS - 361, odds=GOOD, risen=rich)).code == "rises"
+    assert act(best, ENDS - 360, odds=GOOD, risen=rich) == Act.COMMIT
+    # of two alike the earlier wins: a poster must not buy the last place with a wei
+    hundredth = GOOD.profit // 100
+    assert act(best, ENDS - 3000, odds=GOOD, risen=replace(GOOD, profit=GOOD.profit + hundredth)) == Act.COMMIT
+    assert act(best, ENDS - 3000, odds=GOOD, risen=replace(GOOD, profit=GOOD.profit + hundredth + 1)) == Act.WAIT
     flat = challenge(Phase.COMMIT)
     assert act(flat, ENDS - 3000, odds=GOOD, risen=GOOD) == Act.COMMIT
 

@@ -10,7 +10,7 @@ The poster of a challenge draws it, publishes its training groups, and reveals i
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from trainer.agent.odds import Odds
+from trainer.agent.odds import MISHAP, Odds
 from trainer.amounts import ether, show_duration
 from trainer.index import Challenge, Clock, SealView
 from trainer.protocol import Phase, Rule
@@ -200,8 +200,9 @@ def _weigh(known: Situation, odds: Odds) -> Decision:
         if known.risen is not None and known.risen.profit > max(odds.profit, known.least - 1, 0):
             return _wait(known, f"{expected}; its reward still rises", "rising")
         return _ignore(expected, "unprofitable")
-    if terms.rule == Rule.BEST and terms.opening < terms.reward and known.now < ends - _late(known):
-        # the best claim wins, and of two alike the earlier: that is worth less than what the reward rises
+    gained = known.risen.profit - odds.profit if known.risen is not None else 0
+    if terms.rule == Rule.BEST and gained > MISHAP * odds.profit and known.now < ends - _late(known):
+        # the best claim wins, and of two alike the earlier: that, and being late, are worth less than such a rise
         return _wait(known, f"{chance}; its reward still rises, and who is first does not matter", "rises")
     if odds.at_risk > known.left:
         return _ignore(
