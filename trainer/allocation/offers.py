@@ -200,12 +200,11 @@ def from_index(
             f"challenge {life.id} has the shape of {' or '.join(data)}: its data are taken to be as hard as those"
         )
         samples = terms.holdout * terms.samples
-        opening = int(terms.opening)
         offers.append(
             Offer(
                 id=life.id,
                 rule=terms.rule,
-                opening=opening * unit,
+                opening=terms.opening * unit,
                 reward=terms.reward * unit,
                 bond=terms.trainer_bond * unit,
                 fee=terms.seal_fee * unit,
