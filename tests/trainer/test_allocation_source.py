@@ -89,6 +89,9 @@ def test_a_good_feed_is_fresh_and_remembered(said: Source) -> None:
         (feed(600, currency="EUR"), "jumped (currency from USD to EUR)"),
         (feed(600, tokens={"0xab": 1.0}), "jumped (token 0xab is new)"),
         (feed(600, electricity=[{"from": 0, "price": 9.0}]), "jumped (a kWh from -0.02 to 9)"),
+        # usual is 0.07, the mean of 0.12 and 0.02
+        (feed(600, electricity=[{"from": 0, "price": 0.121}]), "jumped (a kWh from -0.02 to 0.121)"),
+        (feed(600, electricity=[{"from": 0, "price": -0.161}]), "jumped (a kWh from -0.02 to -0.161)"),
     ],
 )
 def test_a_bad_feed_is_not_acted_on(said: Source, bad: Any, why: str) -> None:
@@ -107,9 +110,9 @@ def test_a_bad_feed_is_not_acted_on(said: Source, bad: Any, why: str) -> None:
 
 def test_what_moves_within_the_factor_is_acted_on(said: Source) -> None:
     said.says(feed(0), 0)
-    assert said.says(feed(600, price=0.3), 600).fresh
+    assert said.says(feed(600, price=0.3, electricity=[{"from": 0, "price": 0.119}]), 600).fresh
     # each reading is weighed against the last good one, so it may go on from there
-    assert said.says(feed(1_200, price=0.8), 1_200).fresh
+    assert said.says(feed(1_200, price=0.8, electricity=[{"from": 0, "price": 0.35}]), 1_200).fresh
 
 
 def test_a_forecast_can_jump_too(said: Source) -> None:

@@ -158,7 +158,8 @@ def _jumps(old: Feed, new: Feed, factor: float) -> Iterator[str]:
     usual = max(SMALL_PRICE, sum(abs(price) for _, price in old.electricity) / len(old.electricity))
     for moment in sorted({max(first, new.time), *(at for at, _ in (*old.electricity, *new.electricity) if at > first)}):
         was, now = old.kwh(moment), new.kwh(moment)
-        if abs(now - was) > factor * max(abs(was), usual):
+        # it may pass through 0, so what is limited is the way that it goes
+        if abs(now - was) > (factor - 1) * max(abs(was), usual):
             yield f"a kWh from {was:g} to {now:g}"
 
 
