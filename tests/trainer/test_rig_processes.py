@@ -222,3 +222,23 @@ def test_a_session_of_the_same_number_after_a_restart_is_anothers(log: Path) -> 
         other.wait()
         assert Orphans(RIG, "gpu0", [Trace(other.pid, began)]).survivors()
         assert Orphans(RIG, "gpu0", [Trace(other.pid, first - 60)]).survivors() == []
+
+
+def test_a_job_is_known_though_the_runner_cannot_be_bound_back(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = psutil.Process().cpu_affinity()
+    bind, asked = psutil.Process.cpu_affinity, []
+
+    def affinity(self: psutil.Process, cores: list[int] | None = None) -> list[int] | None:
+        if cores is not None:
+            asked.append(cores)
+            if len(asked) == 2:
+                raise OSError(22, "Invalid argument")
+        return bind(self, cores)
+
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", affinity)
+    try:
+        group = started(log, "obey", cores=(before[0],))
+    finally:
+        bind(psutil.Process(), before)
+    assert asked == [[before[0]], before]
+    assert end(group) is Stage.GONE

@@ -189,7 +189,9 @@ def bound(cores: Sequence[int] | None) -> Iterator[None]:
     try:
         yield
     finally:
-        me.cpu_affinity(before)
+        # what has started is to be watched, whatever became of these cores meanwhile
+        with suppress(psutil.Error, OSError, ValueError):
+            me.cpu_affinity(before)
 
 
 def left_on(rig: str) -> set[str]:
