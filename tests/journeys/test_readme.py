@@ -71,8 +71,10 @@ def test_the_commands_for_cifar_10_run_on_an_archive_of_that_name(
 
 
 @pytest.mark.parametrize("path", re.findall(r"^\| `(?!make )([^`]+)` \|", README, re.M))
-def test_every_path_of_the_readme_exists(path: str) -> None:
-    if "-" in path and "/" not in path:
+def test_every_path_preset_and_command_of_the_readme_exists(path: str) -> None:
+    if path.startswith("trainer "):
+        assert CliRunner().invoke(app, [*path.split()[1:], "--help"]).exit_code == 0
+    elif "-" in path and "/" not in path:
         assert path in PRESETS
     else:
         assert (ROOT / path).exists()
