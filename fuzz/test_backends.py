@@ -20,7 +20,7 @@ from tests.world import HOUR
 BOTH = Boa.name, Revm.name
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 4])
 def test_a_walk_is_the_same_calls_and_leaves_the_same_storage(seed: int) -> None:
     notes: dict[str, list[str]] = {name: [] for name in BOTH}
     words = {}

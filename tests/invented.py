@@ -198,7 +198,7 @@ class Invented(History):
         self, poster: str, trainers: Sequence[str], scores: dict[int, int], *, liar: int | None = None, **changes: Any
     ) -> int:
         """A challenge that is won by the best claim but for the liar's, which is disproven first."""
-        id = self.post(poster, replace(TERMS, **changes))
+        id = self.post(poster, paying(**{"reward": TERMS.reward} | changes))
         terms = self.terms[id]
         self.draw(id)
         ends = self.now + terms.windows.commit

@@ -34,6 +34,7 @@ def value_of(kind: str, parts: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
         "bytes32": st.binary(min_size=32, max_size=32),
         "bool": st.booleans(),
         "bytes": st.binary(max_size=70),
+        "string": st.text(max_size=40),
         "tuple": st.tuples(*(value_of(part["type"], part.get("components", [])) for part in parts)),
     }[kind]
 
@@ -95,7 +96,7 @@ def test_events_are_read_back_whole_and_without_long_values(data: st.DataObject)
     as_read = [tuple(value) if isinstance(value, list) else value for value in values]
     assert event.fields == tuple(part["name"] for part in entry["inputs"])
     assert abi.event(topics, logged) == (entry["name"], *as_read)
-    long = [part["type"] == "bytes" or part["type"].endswith("[]") for part in entry["inputs"]]
+    long = [part["type"] in ("bytes", "string") or part["type"].endswith("[]") for part in entry["inputs"]]
     short = [None if away else value for value, away in zip(as_read, long, strict=True)]
     assert event.read_head(topics, logged[: event.head]) == (entry["name"], *short)
     with pytest.raises(NodeError, match=f"data of {entry['name']}|log of {entry['name']}"):

@@ -447,7 +447,7 @@ def test_readers_and_the_thread_do_not_disturb_each_other(tmp_path: Path) -> Non
 def test_a_story_is_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process writes between the two halves of a reading, and the reader sees none of it."""
     whole = shown()
-    topic = keccak(b"Committed(uint256,uint256,address,bytes32)")
+    topic = keccak(b"Committed(uint256,uint256,address,bytes32,uint256)")
     commit = next(mined.number for mined in whole.mined for log in mined.logs if log.topics[0] == topic)
     node = Node(whole_until(whole, commit - 1))
     site = Site(tmp_path / "i", node, MARKET)
