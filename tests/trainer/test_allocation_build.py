@@ -220,6 +220,13 @@ def test_the_next_plan_begins_where_a_slot_of_the_running_one_ends() -> None:
     assert starts == [0, HOUR, HOUR, 2 * HOUR, 6 * HOUR + 7]
     assert running.next_start(None, 5, HOUR) == 5
     assert running.next_start(old, NOW + 100, 600) == NOW + 100
+    assert running.next_start(old, NOW - 1, HOUR) == NOW - 1
+
+
+def test_plans_that_are_made_within_one_slot_all_begin_at_its_end() -> None:
+    old = replace(a_plan(slot(Do.MINE, 0, 6)), made=NOW + 600, start=NOW + HOUR)
+    starts = [running.next_start(old, NOW + seconds, HOUR) - NOW for seconds in (600, 1_200, HOUR, HOUR + 1)]
+    assert starts == [HOUR, HOUR, HOUR, 2 * HOUR]
 
 
 def test_what_a_device_does_and_since_when() -> None:

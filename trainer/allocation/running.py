@@ -37,8 +37,12 @@ def _key(slot: Slot | None) -> tuple[object, ...]:
 
 
 def next_start(plan: Plan | None, now: int, step: int) -> int:
-    """Where the next plan begins: the running one's next boundary, or now."""
-    if plan is None or plan.step != step or plan.end <= now or now < plan.start:
+    """Where the next plan begins: the running one's next boundary, or now.
+
+    A plan that was made within a slot of the one before begins at that slot's end, and the slot stands in it, too: so
+    there are boundaries before its start.
+    """
+    if plan is None or plan.step != step or plan.end <= now or now < plan.made:
         return now
     return plan.start + -(-(now - plan.start) // step) * step
 
