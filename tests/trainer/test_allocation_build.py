@@ -324,6 +324,11 @@ def test_what_was_begun_is_held_into_the_next_plan() -> None:
     plan, choice = planned(planning(old=old, now=NOW + HOUR, kwh=5.0, switch={"hold_hours": 4}), old)
     assert not choice.kept
     assert does(plan, "gpu0") == [("C", 1, 4), ("off", 4, 13)]
+    device = plan.device("gpu0")
+    assert device is not None
+    assert [slot.why for slot in device.slots if slot.start == NOW + HOUR] == [
+        why for slot in device.slots if (why := slot.why).endswith("but what is begun is held for 4 h.")
+    ]
 
 
 def test_times_are_said_in_utc() -> None:

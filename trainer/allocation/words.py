@@ -84,18 +84,19 @@ def _why(planning: Planning, choice: Choice, each: int, activity: Activity, firs
     unit = f"{planning.rig.currency}/h"
     hours = span(instance.start + first * instance.step, instance.start + last * instance.step)
     own = rate(planning, choice, each, activity, first, last)
-    said = f"{machine.name} {_does(planning, activity)} {hours}: {own:.3g} {unit}"
+    said = f"{machine.name} {_does(planning, activity)} {hours}: {_sum(own)} {unit}"
     if activity.do is Do.TRAIN:
         ends = finish(instance, choice.schedule, activity.which)
         seal = planning.works[activity.which].best[ends or 0].seal
-        said += f" (a chance of {seal.chance:.0%} of {seal.reward:.4g} {planning.rig.currency})"
+        said += f" (a chance of {seal.chance:.0%} of {_sum(seal.reward)} {planning.rig.currency})"
     others = _others(planning, choice, each, activity, first, last)
     if not others:
         return f"{said}, and there is nothing else."
     best, other = max(others, key=lambda found: found[0])
     if best <= own:
-        return f"{said} against {best:.3g} for {_name(planning, other)}."
-    return f"{said}; {_name(planning, other)} would pay {best:.3g}, but {_hindrance(planning, choice, each, other)}."
+        return f"{said} against {_sum(best)} for {_name(planning, other)}."
+    hindrance = _hindrance(planning, choice, each, other, first, last)
+    return f"{said}; {_name(planning, other)} would pay {_sum(best)}, but {hindrance}."
 
 
 def _does(planning: Planning, activity: Activity) -> str:
@@ -154,11 +155,13 @@ def rate(planning: Planning, choice: Choice, each: int, activity: Activity, firs
     return (float(job.gains[ends]) / left - energy) / instance.hours
 
 
-def _hindrance(planning: Planning, choice: Choice, each: int, other: Activity) -> str:
+def _hindrance(planning: Planning, choice: Choice, each: int, other: Activity, first: int, last: int) -> str:
     """Why what looks better is not done."""
     instance = planning.instance
     if choice.kept:
         return f"the running plan goes on, as the best one is better by {choice.gain:.1%} only"
+    if first == 0 and last <= instance.machines[each].forced(instance.hold):
+        return f"what is begun is held for {planning.rig.switch.hold_hours} h"
     if other.do is not Do.TRAIN:
         return "a change costs more than it brings"
     job = instance.jobs[other.which]
@@ -166,6 +169,11 @@ def _hindrance(planning: Planning, choice: Choice, each: int, other: Activity) -
     if at_risk + job.at_risk > instance.most_at_risk:
         return f"its bond and fee of {job.at_risk:.4g} would exceed what may be at risk"
     return "all of it does not fit in, or not so well"
+
+
+def _sum(amount: float) -> str:
+    """An amount, which may be a part of a cent or thousands."""
+    return f"{amount:.3g}" if abs(amount) < 999 else f"{amount:,.0f}"
 
 
 def clock(moment: int) -> str:
