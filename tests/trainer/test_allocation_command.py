@@ -52,7 +52,13 @@ def test_it_writes_a_plan_and_says_why(folder: Path) -> None:
     for device in found.devices:
         for slot in device.slots:
             assert slot.why in result.stdout
-    for words in ("challenge 7", "all mining", "all training", "hourly", "Next: trainer run --plan plan.json"):
+    for words in (
+        "challenge 7",
+        "all mining",
+        "all training",
+        "hourly",
+        "Next: trainer run --plan plan.json --rig rig.toml",
+    ):
         assert words in result.stdout
     assert (folder / "plan.png").read_bytes().startswith(b"\x89PNG")
     report = good(*CHALLENGES, "--fresh", "--out", "other.json")
@@ -73,6 +79,7 @@ def test_no_devices_are_no_error(folder: Path) -> None:
     result = run(*CHALLENGES, "--picture", "plan.png")
     assert result.exit_code == 0, result.output
     assert "nothing to plan" in result.stdout
+    assert "Next:" not in result.stdout
     assert plans.load(folder / "plan.json").devices == ()
 
 

@@ -89,7 +89,7 @@ def allocate(
         work.say(f"note: {reading.note}")
     if not reading.fresh and old is not None and old.end > moment:
         work.say(f"the plan that runs stays: it has {show_duration(old.end - moment)} left")
-        _tell(work, old, None, out, reading.age, fresh=False)
+        _tell(work, old, None, out, rig, reading.age, fresh=False)
         return
     price = _gas_price(work, gas_price_gwei, challenges)
     if challenges is not None:
@@ -110,7 +110,7 @@ def allocate(
         from trainer.allocation.picture import draw
 
         draw(picture, planning, new)
-    _tell(work, new, choice, out, reading.age, fresh=reading.fresh)
+    _tell(work, new, choice, out, rig, reading.age, fresh=reading.fresh)
 
 
 def _profile(profiles: Any, path: Path | None) -> "Profile | None":
@@ -153,7 +153,7 @@ def _market(work: Work, profile: "Profile | None", feed: "Feed", gas_price: floa
     )
 
 
-def _tell(work: Work, found: "Plan", choice: "Choice | None", out: Path, age: int, *, fresh: bool) -> None:
+def _tell(work: Work, found: "Plan", choice: "Choice | None", out: Path, rig: Path, age: int, *, fresh: bool) -> None:
     from trainer.allocation import plan as plans
     from trainer.allocation.words import clock
 
@@ -170,7 +170,7 @@ def _tell(work: Work, found: "Plan", choice: "Choice | None", out: Path, age: in
     if work.json:
         work.tell({**facts, "devices": plans.as_dict(found)["devices"], "entries": plans.as_dict(found)["entries"]})
         return
-    table, reasons = Table("device", "from", "to", "does", "with"), []
+    table, reasons = Table("device", "from, UTC", "to, UTC", "does", "with"), []
     for device in found.devices:
         for slot in device.slots:
             what = slot.coin or (f"challenge {slot.challenge}" if slot.challenge is not None else "")
@@ -188,6 +188,7 @@ def _tell(work: Work, found: "Plan", choice: "Choice | None", out: Path, age: in
         output.print("The rig has no devices: there is nothing to plan.")
     if found.entries:
         entries = Table("challenge", "preset", "hours", "chance", "reward", "commit", "expected")
+        entries.columns[1].no_wrap = True
         for entry in found.entries:
             entries.add_row(
                 str(entry.challenge),
@@ -202,4 +203,5 @@ def _tell(work: Work, found: "Plan", choice: "Choice | None", out: Path, age: in
     shown = {"expected": f"{found.expected:.2f} {found.currency}"}
     if choice is not None:
         shown |= {name: f"{profit:.2f} {found.currency}" for name, profit in choice.baselines.items()}
-    work.tell({**shown, "plan": str(out)}, f"trainer run --plan {out} --rig rig.toml")
+    # what has no devices cannot be run
+    work.tell({**shown, "plan": str(out)}, f"trainer run --plan {out} --rig {rig}" if found.devices else "")
