@@ -146,6 +146,8 @@ def _show(found: "Profile") -> None:
             f"({power.source})"
         )
         table = Table("preset", "samples a second", "GFLOP/s", "runs", "accuracy", "chance", "seconds (10 to 90 %)")
+        # in a narrow terminal the other columns may break, but a name that is cut off cannot be typed
+        table.columns[0].no_wrap = True
         for name, preset in device.presets.items():
             speed = f"{preset.samples_per_second:,.0f} ± {preset.samples_per_second_sd:,.0f}"
             work = f"{preset.samples_per_second * preset.flops_per_sample / 1e9:.1f}"

@@ -136,7 +136,21 @@ def _show(found: "RigState", home: "Home", runs: bool) -> None:
         output.print(f"A runner (process {found.pid}) follows {found.plan}; as of {ago} ago, in {home.folder}:")
     else:
         output.print(f"No runner works. The last one followed {found.plan}, and wrote {ago} ago, in {home.folder}:")
-    table = Table("device", "°C", "W", *_SPENT.values(), "starts", "crashes", "too hot", "kWh")
+    # without frames, with which eleven columns exceed a terminal's 80: names and times would be cut off
+    table = Table(
+        "device",
+        "°C",
+        "W",
+        *_SPENT.values(),
+        "starts",
+        "crashes",
+        "too hot",
+        "kWh",
+        box=None,
+        padding=(0, 1),
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for device in found.devices:
         table.add_row(*_row(device))
     output.print(table)
