@@ -28,7 +28,7 @@ def test_a_plan_is_done_slot_by_slot(tmp_path: Path) -> None:
     assert begun == {0: 1, 1: 5, 2: 11, 3: 25}
     assert not here.last.survivors()
     assert here.events("over") == ["the plan has nothing left to do: everything is off until there is another"]
-    assert here.events("stopping")[0] == "gpu0: stops to mine KAS: now it is to train for challenge 3"
+    assert here.events("stopping")[0] == "gpu0: ceases to mine KAS: now it is to train for challenge 3"
 
 
 def test_slots_of_one_job_are_one_job(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ class Device:
         """Ask the job to end."""
         assert self.running is not None, "it runs"
         assert self.job is not None, "a job"
-        self._tell("stopping", f"stops to {self.job.what}: {why}", job=self.job.what, why=why)
+        self._tell("stopping", f"ceases to {self.job.what}: {why}", job=self.job.what, why=why)
         self._stop_target(self.running, now, self.job.grace, why)
 
     def _over(self, now: float, code: int) -> None:
