@@ -63,7 +63,7 @@ class Entry:
     hours:     of devices that it takes, all together.
     chance:    of winning, in [0, 1].
     reward:    that is paid if it wins, as of the planned commit.
-    commit_by: unix second at which its training is done, and its seal is to be committed.
+    commit_by: unix second at which its seal is to be committed; its training is done by then.
     expected:  what it adds to the plan's worth, without the hours' electricity.
     """
 
