@@ -70,6 +70,9 @@ def _row(axes: Axes, series: Sequence[dict[str, Any]]) -> None:
                 alpha=0.15,
                 linewidth=0,
             )
+    ends = [one["points"][place][side] for one in series for place, side in ((0, "from"), (-1, "to"))]
+    # a single window would have an axis of years around it
+    axes.set_xlim(datetime.fromtimestamp(min(ends), UTC), datetime.fromtimestamp(max(ends), UTC))  # type: ignore[arg-type]
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
