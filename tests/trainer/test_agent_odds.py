@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.agent_terms import ETH, challenge_terms, terms
 from trainer.agent.odds import HEADROOM, MISHAP, Gas, gas_of, odds, reaches
-from trainer.protocol import Terms
+from trainer.protocol import Rule, Terms
 
 GAS = Gas(always=200_000, claim=100_000, won=5_000_000, lost=120_000)
 
@@ -99,3 +99,16 @@ def test_gas_of_a_life_is_no_less_than_was_measured() -> None:
     gas = gas_of(terms(holdout=32), 13_832, 56_973_183)
     assert gas.won > 1_283_495 + 56_973_183 + 89_096 + 36_812
     assert gas.most == gas.always + gas.claim + gas.won
+
+
+def test_where_the_first_wins_every_earlier_seal_has_to_miss() -> None:
+    first = terms(rule=Rule.FIRST)
+    alone, second, third = (
+        odds(first, reward=ETH, right=70, rows=100, rivals=rivals, gas=GAS, price=1) for rivals in range(3)
+    )
+    assert alone.win == alone.reach
+    assert 0.5 < alone.reach < 1
+    assert second.win == pytest.approx(alone.reach * (1 - alone.reach))
+    assert third.win == pytest.approx(alone.reach * (1 - alone.reach) ** 2)
+    best = odds(terms(), reward=ETH, right=70, rows=100, rivals=2, gas=GAS, price=1)
+    assert best.win == pytest.approx(best.reach / 3)

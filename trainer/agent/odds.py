@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from trainer.protocol import Terms
+from trainer.protocol import Rule, Terms
 
 MISHAP = Fraction(1, 100)
 """Part of the chances in which a leading claim loses its bond all the same: a node, a machine or a fee fails it."""
@@ -41,7 +41,7 @@ class Odds:
 
     right, rows: how the model did on rows that it was not trained on.
     reach:       chance that it reaches the threshold, in [0, 1].
-    win:         chance that it wins: the best of as many as there are.
+    win:         chance that it wins: the best of as many as there are, or the first of those that reach it.
     profit:      expected profit; negative for a loss.
     at_risk:     bond and fee, and what is set aside for gas.
     """
@@ -108,7 +108,8 @@ def odds(
     rate:   wei that the smallest unit of the challenge's token is worth.
     """
     reach = reaches(right, rows, terms.holdout * terms.samples, terms.threshold)
-    win = reach / (1 + rivals)
+    # where the first wins, every earlier seal has to miss the threshold
+    win = reach * (1 - reach) ** rivals if terms.rule == Rule.FIRST else reach / (1 + rivals)
     # exact from here on: whether a sum of wei is below zero is no matter of rounding
     likely, winning = Fraction(reach), Fraction(win)
     spent = gas.always + likely * gas.claim + winning * gas.won + (1 - winning) * gas.lost
