@@ -1,5 +1,6 @@
 """Fixtures of the market tests: one site for the session, a fresh world inside an anchor for each test."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,3 +17,11 @@ def site() -> Site:
 def world(site: Site) -> Iterator[World]:
     with site.chain.active(), site.chain.env.anchor():
         yield World(site)
+
+
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """Has SIGHUP end processes, as it does in a terminal: under nohup it is ignored, by children, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

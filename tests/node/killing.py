@@ -2,7 +2,7 @@
 
 import json
 import os
-import select
+import selectors
 import shutil
 import signal
 import sqlite3
@@ -63,8 +63,10 @@ class Server:
 
     def _line(self, seconds: float) -> str | None:
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], seconds)
-        return self._process.stdout.readline() if ready else None
+        # not `select.select`, which takes no file above the 1,024th
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._process.stdout, selectors.EVENT_READ)
+            return self._process.stdout.readline() if waiting.select(seconds) else None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 from trainer.ending import ASKING, Request, when_asked
 
 
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("number", ASKING)
 def test_each_signal_is_told_and_its_handler_put_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)

@@ -207,6 +207,7 @@ def test_a_whole_plan_to_its_end(place: Place) -> None:
     assert "challenge 3: its training has ended" in status.stdout
 
 
+@pytest.mark.usefixtures("hangups")
 def test_a_runner_that_hears_nothing_of_its_terminal_still_stops_everything(place: Place) -> None:
     """Its stdout and stderr are closed while it runs, then it is asked to end."""
     toml(place.folder, stand_in("deaf"), ("true",), "a")
