@@ -10,6 +10,7 @@ import pytest
 
 from tests.node.anvil import Anvil
 from tests.node.command import REMEDY, binary
+from tests.node.people import Town
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,3 +41,16 @@ def anvil(tmp_path: Path) -> Iterator[Anvil]:
     directory.mkdir()
     with Anvil(directory) as node:
         yield node
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town whose chain all tests of a file share, each with challenges of its own; skips where anvil is missing."""
+    if binary() is None:
+        pytest.skip(REMEDY)
+    place = tmp_path_factory.mktemp("town")
+    (place / "anvil").mkdir()
+    with Anvil(place / "anvil") as node:
+        made = Town(node, place)
+        made.deploy()
+        yield made

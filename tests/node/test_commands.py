@@ -4,8 +4,7 @@ import json
 import re
 import shutil
 import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ import boa
 import pytest
 from eth_account import Account
 
-from tests.node.anvil import Anvil
-from tests.node.challenges import GOOD, GROUPS, HOLDOUT, POOR, SAMPLES, SEGMENTED, dense, segmented, terms
-from tests.node.command import REMEDY, binary
-from tests.node.people import PASSWORD, Person, person
+from tests.node.challenges import GROUPS, HOLDOUT, POOR, SAMPLES, SEGMENTED, dense, segmented, terms
+from tests.node.people import PASSWORD, Town
 from trainer import networks
 from trainer.amounts import parse_amount
 from trainer.node.outbox import Outbox
@@ -25,79 +22,6 @@ from trainer.roles import trainer as trainer_role
 ETH = 10**18
 FRESH = "0xB0b0000000000000000000000000000000000000"
 POST = {"challenge", "seed_block", "root", "transactions"}
-
-
-class Town:
-    """A node with a market, and people who know where it is."""
-
-    def __init__(self, node: Anvil, place: Path) -> None:
-        """Deploy; everyone has the deployer's settings, but for his own home and key."""
-        self.node, self.place = node, place
-        names = ("deployer", "poster", "ada", "ben", "mallory", "auditor")
-        self.people = {name: person(node, place, number, name) for number, name in enumerate(names)}
-        for name, network in (("good", GOOD), ("poor", POOR), ("segmented", SEGMENTED)):
-            (place / f"{name}.bin").write_bytes(networks.write(network))
-        self.deployed: dict[str, Any] = {}
-
-    def __getattr__(self, name: str) -> Person:
-        return self.people[name]
-
-    def file(self, name: str) -> Path:
-        """One of the town's files."""
-        return self.place / name
-
-    def deploy(self) -> None:
-        """A market for dense networks and those in segments."""
-        save = self.file("assay.toml")
-        words = ("deploy", "--save", save, "--min-window", "10s", "--engines", "dense,segmented", "--json")
-        done = self.deployer.run(*words, ASSAY_CONFIG="")
-        assert done.exit_code == 0, done.output
-        self.deployed = json.loads(done.stdout)
-
-    def posted(self, name: str, pack: Callable[[Path, int], None], **changes: object) -> int:
-        """A challenge of the poster's with a package of its own."""
-        package = self.file(name)
-        if not package.exists():
-            pack(package, zlib.crc32(name.encode()))
-        return int(self.poster.does("post", package, *terms(**changes), "--again")["challenge"])
-
-    def drawn(self, name: str, pack: Callable[[Path, int], None] = dense, **changes: object) -> int:
-        """A challenge that is drawn."""
-        challenge = self.posted(name, pack, **changes)
-        self.node.mine(6)
-        self.poster.does("draw", challenge)
-        return challenge
-
-    def revealed(self, name: str, sealed: dict[Person, str], **changes: object) -> int:
-        """A challenge in which people sealed models, up to the claims."""
-        challenge = self.drawn(name, **changes)
-        for who, model in sealed.items():
-            who.does("commit", challenge, self.file(model))
-        self.pass_phase(challenge)
-        self.poster.does("reveal", challenge)
-        return challenge
-
-    def pass_phase(self, challenge: int) -> None:
-        """Go to the end of the present phase."""
-        desk = self.deployer.desk()
-        self.node.mine_until(desk.clock(desk.challenge(challenge)).ends)
-
-    def phase(self, challenge: int) -> str:
-        """Where a challenge stands."""
-        return str(self.deployer.does("show", challenge)["phase"])
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A town whose chain all tests of this file share; each plays challenges of its own."""
-    if binary() is None:
-        pytest.skip(REMEDY)
-    place = tmp_path_factory.mktemp("town")
-    (place / "anvil").mkdir()
-    with Anvil(place / "anvil") as node:
-        made = Town(node, place)
-        made.deploy()
-        yield made
 
 
 # ── one life, command by command ──

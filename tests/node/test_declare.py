@@ -1,33 +1,17 @@
 """A winner declares what his model took, from the file that stands beside it, and everyone reads it as a price."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from eth_hash.auto import keccak
 
-from tests.node.anvil import Anvil
 from tests.node.challenges import GOOD
-from tests.node.command import REMEDY, binary
-from tests.node.test_commands import Town
+from tests.node.people import Town
 from trainer import networks
 from trainer.prices.work import Work, WorkFile
 
 DAY = 86_400
 EXA = 10**18
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    if binary() is None:
-        pytest.skip(REMEDY)
-    place = tmp_path_factory.mktemp("town")
-    (place / "anvil").mkdir()
-    with Anvil(place / "anvil") as node:
-        made = Town(node, place)
-        made.deploy()
-        yield made
 
 
 def work(town: Town, name: str, model: bytes, flops: int) -> Path:

@@ -2,35 +2,19 @@
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.node.anvil import Anvil
 from tests.node.challenges import CLASSES, HOLDOUT, SAMPLES, SEGMENTED, dense, pack, terms
-from tests.node.command import REMEDY, binary
-from tests.node.test_commands import Town
+from tests.node.people import Town
 from trainer import networks
 from trainer.integer import Uint8
 from trainer.node import settings
 from trainer.node.outbox import DONE, Outbox
 from trainer.roles import trainer as trainer_role
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A town whose chain all tests of this file share; each plays challenges of its own."""
-    if binary() is None:
-        pytest.skip(REMEDY)
-    place = tmp_path_factory.mktemp("town")
-    (place / "anvil").mkdir()
-    with Anvil(place / "anvil") as node:
-        made = Town(node, place)
-        made.deploy()
-        yield made
 
 
 @pytest.mark.parametrize(("step", "seed"), [("_broadcast", 11), ("_mined", 12)])

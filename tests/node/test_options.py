@@ -1,28 +1,9 @@
 """Options that few need, as people type them on a real node: rules, seals by number, signers, IPFS."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.mirrors import Kubo
-from tests.node.anvil import Anvil
 from tests.node.challenges import GROUPS, HOLDOUT, SAMPLES, dense, terms
-from tests.node.command import REMEDY, binary
+from tests.node.people import Town
 from tests.node.signer import Clef
-from tests.node.test_commands import Town
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A town whose chain all tests of this file share; each plays challenges of its own."""
-    if binary() is None:
-        pytest.skip(REMEDY)
-    place = tmp_path_factory.mktemp("town")
-    (place / "anvil").mkdir()
-    with Anvil(place / "anvil") as node:
-        made = Town(node, place)
-        made.deploy()
-        yield made
 
 
 def test_any_claim_may_be_nominated_until_a_better_one_is(town: Town) -> None:
