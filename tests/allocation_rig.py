@@ -7,9 +7,9 @@ from typing import Any
 from trainer.allocation import feed, rig
 from trainer.allocation.feed import Feed
 from trainer.allocation.rig import Rig
-from trainer.allocation.strict import Value
 from trainer.calibration import profile
 from trainer.calibration.profile import Profile
+from trainer.strict import Value
 
 NOW = 1_764_000_000
 HOUR = 3_600

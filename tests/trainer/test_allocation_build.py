@@ -147,7 +147,7 @@ def test_without_training_or_a_profile_it_mines(tmp_path: Path) -> None:
     found = market(tmp_path, challenge_of())
     rig = {name: value for name, value in RIG.items() if name != "training"}
     from trainer.allocation.rig import parse
-    from trainer.allocation.strict import Value
+    from trainer.strict import Value
 
     known = build(parse(Value(rig, "rig")), a_profile(), a_feed(), found, now=NOW, hours=3)
     assert "no [training] command" in known.notes[0]

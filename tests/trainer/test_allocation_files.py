@@ -11,8 +11,8 @@ from trainer.allocation import feed, plan, rig
 from trainer.allocation.feed import Feed
 from trainer.allocation.plan import Do, Plan
 from trainer.allocation.rig import Rig
-from trainer.allocation.strict import Value
 from trainer.errors import DataError
+from trainer.strict import Value
 
 RIG = """
 currency = "USD"

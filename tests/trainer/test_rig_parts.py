@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tests.rig_world import NOW, FakeJob, device, learn, mine, off, plan_of, rig_of
 from trainer.allocation.plan import DevicePlan
 from trainer.allocation.rig import Rig, Training
-from trainer.allocation.strict import from_json
 from trainer.errors import AssayError, DataError
 from trainer.rig import jobs, probes, schedule, state
 from trainer.rig.backoff import Backoff, Patience
@@ -23,6 +22,7 @@ from trainer.rig.logs import Logs
 from trainer.rig.state import DeviceState, Home, JobState, RigState, folder_for
 from trainer.rig.stop import KILL_SECONDS, Stage, Stop
 from trainer.rig.totals import Totals
+from trainer.strict import from_json
 
 PLAN = DevicePlan(name="gpu0", slots=(mine(0, 10), learn(10, 20), learn(20, 30, 4), mine(30, 40), learn(50, 60)))
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from trainer.allocation.strict import Value, from_json, read_json
 from trainer.errors import DataError
+from trainer.strict import Value, from_json, read_json
 
 VERSION = 1
 HOURS_A_DAY = 24

@@ -26,12 +26,12 @@ from trainer.agent.odds import (
 )
 from trainer.allocation.feed import Feed
 from trainer.allocation.plan import MOST_CHALLENGES
-from trainer.allocation.strict import Value, read_json
 from trainer.datasets import CIFAR_10, DIGITS, FASHION_MNIST
 from trainer.errors import DataError
 from trainer.index import Challenge
 from trainer.presets import PRESETS
 from trainer.protocol import ETHER, Phase, Rule, Terms
+from trainer.strict import Value, read_json
 
 VERSION = 1
 AUDIT_GAS_A_SAMPLE = 40_000

@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from trainer.allocation.strict import Value, from_json, read_json
 from trainer.errors import DataError
 from trainer.files import write_file
+from trainer.strict import Value, from_json, read_json
 
 VERSION = 1
 MOST_CHALLENGES = 2**63 - 1

@@ -26,8 +26,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.allocation.strict import Value, read_toml
 from trainer.errors import DataError
+from trainer.strict import Value, read_toml
 
 MINING_WORDS = ("coin", "device")
 TRAINING_WORDS = ("challenge", "deadline", "device", "preset")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from trainer.allocation import feed as feeds
 from trainer.allocation.feed import Feed
-from trainer.allocation.strict import Value, from_json, read_json
 from trainer.amounts import show_duration
 from trainer.errors import AssayError, DataError
 from trainer.exchange.sources import Interrupted, SourceError
 from trainer.exchange.web import Patience, Unfollowing, ask, body, check_url, public, refusal
 from trainer.files import write_file
+from trainer.strict import Value, from_json, read_json
 
 VERSION = 1
 LARGEST = 4 << 20

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.calibration.strict import Value, parse, read
 from trainer.errors import DataError
 from trainer.files import write_file
+from trainer.strict import Value, from_json, read_json
 
 VERSION = 1
 KINDS = ("cpu", "gpu", "tpu")
@@ -144,12 +144,12 @@ class Profile:
 
 def load(path: Path) -> Profile:
     """Read a profile; raises `DataError` that names the file, the wrong value, and what it should be."""
-    return _profile(read(path, REMEDY))
+    return _profile(read_json(path, REMEDY))
 
 
 def loads(text: str, name: str = "profile") -> Profile:
     """The same from a text, called `name` in errors."""
-    return _profile(parse(text, name, REMEDY))
+    return _profile(from_json(text, name, REMEDY))
 
 
 def write(path: Path, profile: Profile) -> None:
@@ -163,65 +163,67 @@ def write(path: Path, profile: Profile) -> None:
 
 
 def _profile(value: Value) -> Profile:
-    entries = value.table("version", "made", "machine", "devices")
+    entries = value.table(("version", "made", "machine", "devices"))
     if entries["version"].whole(0) != VERSION:
-        entries["version"].refuse(f"this version of Assay reads {VERSION}; {REMEDY}")
-    devices = tuple(_device(device) for device in entries["devices"].list())
+        raise entries["version"].wrong(f"this version of Assay reads {VERSION}; {REMEDY}")
+    devices = tuple(_device(device) for device in entries["devices"].items())
     if not devices:
-        entries["devices"].refuse("a profile has a device at least")
+        raise entries["devices"].wrong("a profile has a device at least")
     names = [device.name for device in devices]
     for number, name in enumerate(names):
         if name in names[:number]:
-            raise DataError(f"{value.file}: devices[{number}].name is {name!r} once more; leave one of them out")
+            raise DataError(f"{value.where}: devices {number}: name is {name!r} once more; leave one of them out")
     return Profile(made=entries["made"].whole(0), machine=entries["machine"].text(), devices=devices)
 
 
 def _device(value: Value) -> Device:
-    entries = value.table("name", "kind", "model", "power", "presets")
-    power = entries["power"].table("train_watts", "idle_watts", "source")
+    entries = value.table(("name", "kind", "model", "power", "presets"))
+    power = entries["power"].table(("train_watts", "idle_watts", "source"))
     return Device(
         name=entries["name"].text(),
-        kind=entries["kind"].text(KINDS),
+        kind=entries["kind"].one_of(KINDS),
         model=entries["model"].text(),
         power=Power(
             train_watts=power["train_watts"].number(above=0),
             idle_watts=power["idle_watts"].number(0),
-            source=power["source"].text(SOURCES),
+            source=power["source"].one_of(SOURCES),
         ),
-        presets={name: _preset(preset) for name, preset in entries["presets"].table().items()},
+        presets={name: _preset(preset) for name, preset in entries["presets"].entries().items()},
     )
 
 
 def _preset(value: Value) -> PresetProfile:
-    entries = value.table("samples_per_second", "samples_per_second_sd", "flops_per_sample", "runs", "targets", "curve")
-    targets = tuple(_target(target) for target in entries["targets"].list())
+    entries = value.table(
+        ("samples_per_second", "samples_per_second_sd", "flops_per_sample", "runs", "targets", "curve")
+    )
+    targets = tuple(_target(target) for target in entries["targets"].items())
     for number in range(1, len(targets)):
         if targets[number].accuracy <= targets[number - 1].accuracy:
-            place = f"{entries['targets'].place}[{number}].accuracy"
-            raise DataError(f"{value.file}: {place} is {targets[number].accuracy}; sort targets by rising accuracy")
+            place = f"{entries['targets'].where} {number}: accuracy"
+            raise DataError(f"{place} is {targets[number].accuracy}; sort targets by rising accuracy")
     return PresetProfile(
         samples_per_second=entries["samples_per_second"].number(above=0),
         samples_per_second_sd=entries["samples_per_second_sd"].number(0),
         flops_per_sample=entries["flops_per_sample"].number(above=0),
         runs=entries["runs"].whole(1),
         targets=targets,
-        curve=None if entries["curve"].found is None else _curve(entries["curve"]),
+        curve=None if entries["curve"].value is None else _curve(entries["curve"]),
     )
 
 
 def _target(value: Value) -> Target:
-    entries = value.table("accuracy", "seconds", "low", "high", "chance")
-    chance = None if entries["chance"].found is None else entries["chance"].number(0, 1)
+    entries = value.table(("accuracy", "seconds", "low", "high", "chance"))
+    chance = None if entries["chance"].value is None else entries["chance"].number(0, 1)
     times: list[float | None] = []
     for name in ("low", "seconds", "high"):
         if not chance:
-            if entries[name].found is not None:
-                entries[name].refuse("use null where the chance is 0 or null")
+            if entries[name].value is not None:
+                raise entries[name].wrong("use null where the chance is 0 or null")
             times.append(None)
             continue
         time = entries[name].number(above=0)
         if times and times[-1] is not None and time < times[-1]:
-            entries[name].refuse("use low <= seconds <= high")
+            raise entries[name].wrong("use low <= seconds <= high")
         times.append(time)
     low, seconds, high = times
     return Target(
@@ -230,10 +232,10 @@ def _target(value: Value) -> Target:
 
 
 def _curve(value: Value) -> Curve:
-    entries = value.table("family", "parameters", "asymptote")
-    asymptote = [quantile.number(0, 1) for quantile in entries["asymptote"].list()]
+    entries = value.table(("family", "parameters", "asymptote"))
+    asymptote = [quantile.number(0, 1) for quantile in entries["asymptote"].items()]
     if len(asymptote) != 3 or asymptote != sorted(asymptote):
-        entries["asymptote"].refuse("use three rising accuracies")
-    parameters = {name: number.number() for name, number in entries["parameters"].table().items()}
+        raise entries["asymptote"].wrong("use three rising accuracies")
+    parameters = {name: number.number() for name, number in entries["parameters"].entries().items()}
     low, middle, high = asymptote
     return Curve(family=entries["family"].text(), parameters=parameters, asymptote=(low, middle, high))

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.allocation.strict import Value, read_json
 from trainer.errors import AssayError, DataError
 from trainer.files import check_directory, write_file
 from trainer.rig.totals import ACTIVITIES, Totals
+from trainer.strict import Value, read_json
 
 VERSION = 1
 STATES = ("off", "running", "stopping", "stuck")

@@ -115,7 +115,7 @@ class Value:
         return self.value
 
 
-def from_json(text: str | bytes, where: str) -> Value:
+def from_json(text: str | bytes, where: str, remedy: str = "mend or delete it") -> Value:
     """The value that a JSON text is; raises `DataError` that names `where`, also for a name that stands there twice."""
     try:
         if isinstance(text, bytes):
@@ -124,12 +124,12 @@ def from_json(text: str | bytes, where: str) -> Value:
             raise ValueError(f"more than {DEEPEST} lists and tables within one another")
         return Value(json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, where)), where)
     except ValueError as error:
-        raise DataError(f"{where}: no JSON ({error}); mend or delete it") from error
+        raise DataError(f"{where}: no JSON ({error}); {remedy}") from error
 
 
-def read_json(path: Path) -> Value:
-    """The value in a JSON file; raises `DataError` that names it."""
-    return from_json(_content(path), str(path))
+def read_json(path: Path, remedy: str = "mend or delete it") -> Value:
+    """The value in a JSON file; raises `DataError` that names it, and `remedy` where it holds none."""
+    return from_json(_content(path, remedy), str(path), remedy)
 
 
 def read_toml(path: Path) -> Value:
@@ -140,11 +140,11 @@ def read_toml(path: Path) -> Value:
         raise DataError(f"{path}: no TOML ({error}); mend it") from error
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, remedy: str = "") -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name another file") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy or 'name another file'}") from error
 
 
 def _depth(text: str) -> int:
